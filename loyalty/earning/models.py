@@ -1,0 +1,314 @@
+"""Why points were given: rules and their frozen versions, purchases, refunds, awards, claimed numbers."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from loyalty.ledger.models import Posting
+from members.models import Member, Pass, Program
+from pms.models import Mall, MallGroup, Store
+
+
+class Rule(models.Model):
+    """A promise of points with a name; what it pays at a given time is in its versions."""
+
+    class Kind(models.TextChoices):
+        BASE = "BASE", _("base rate")
+
+    program = models.ForeignKey(
+        Program, on_delete=models.PROTECT, related_name="rules", verbose_name=_("program")
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    name_en = models.CharField(_("name (English)"), max_length=128)
+    name_zh = models.CharField(_("name (Chinese)"), max_length=128)
+
+    class Meta:
+        verbose_name = _("rule")
+        verbose_name_plural = _("rules")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program"],
+                condition=Q(kind="BASE"),
+                name="%(app_label)s_%(class)s_one_base_per_program",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name_en} {self.name_zh} (#{self.pk})"
+
+
+class RuleVersion(models.Model):
+    """What a rule pays from `effective_at` on; frozen. Points = cents × numerator ÷ (100 × denominator)."""
+
+    class Rounding(models.TextChoices):
+        FLOOR = "FLOOR", _("rounded down")
+        HALF_UP = "HALF_UP", _("rounded half up")
+
+    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="versions", verbose_name=_("rule"))
+    number = models.PositiveIntegerField(_("version"))
+    effective_at = models.DateTimeField(_("in force from"))
+    published_at = models.DateTimeField(_("published"))
+    points_numerator = models.PositiveIntegerField(_("points"))
+    points_denominator = models.PositiveIntegerField(_("per HK$"), default=1)
+    rounding = models.CharField(_("rounding"), max_length=16, choices=Rounding, default=Rounding.FLOOR)
+    min_spend_cents = models.BigIntegerField(_("minimum spend (cents)"), default=0)
+    is_min_spend_on_net = models.BooleanField(_("minimum judged on the net"), default=False)
+    max_spend_cents = models.BigIntegerField(_("ceiling per transaction (cents)"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("rule version")
+        verbose_name_plural = _("rule versions")
+        constraints = [
+            models.UniqueConstraint(fields=["rule", "number"], name="%(app_label)s_%(class)s_one_per_number"),
+            models.UniqueConstraint(
+                fields=["rule", "effective_at"], name="%(app_label)s_%(class)s_one_per_start"
+            ),
+            models.CheckConstraint(
+                condition=Q(points_denominator__gt=0), name="%(app_label)s_%(class)s_denominator_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(min_spend_cents__gte=0), name="%(app_label)s_%(class)s_minimum_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_spend_cents=None) | Q(max_spend_cents__gt=0),
+                name="%(app_label)s_%(class)s_ceiling_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule} v{self.number}"
+
+
+class Transaction(models.Model):
+    """One purchase as one channel reported it; the facts it was judged on, kept as they were."""
+
+    class Channel(models.TextChoices):
+        WALLET = "WALLET", _("wallet")
+        UPLOAD = "UPLOAD", _("manual upload")
+        COUNTER = "COUNTER", _("counter")
+        IMPORT = "IMPORT", _("receipt file")
+        PARTNER = "PARTNER", _("partner till")
+
+    class State(models.TextChoices):
+        EARNED = "EARNED", _("earned")
+        NOTHING = "NOTHING", _("no points")
+        HELD = "HELD", _("held")
+        FLAGGED = "FLAGGED", _("flagged")
+        PARKED = "PARKED", _("waiting")
+        DUPLICATE = "DUPLICATE", _("duplicate")
+
+    group = models.ForeignKey(MallGroup, on_delete=models.PROTECT, related_name="+", verbose_name=_("group"))
+    mall = models.ForeignKey(Mall, on_delete=models.PROTECT, related_name="+", verbose_name=_("mall"))
+    store = models.ForeignKey(
+        Store,
+        on_delete=models.PROTECT,
+        related_name="transactions",
+        null=True,
+        blank=True,
+        verbose_name=_("store"),
+    )
+    member = models.ForeignKey(
+        Member, on_delete=models.PROTECT, related_name="transactions", verbose_name=_("member")
+    )
+    wallet_pass = models.ForeignKey(
+        Pass, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("pass")
+    )
+    channel = models.CharField(_("channel"), max_length=16, choices=Channel)
+    state = models.CharField(_("state"), max_length=16, choices=State)
+    amount_cents = models.BigIntegerField(_("amount (smallest unit)"))
+    currency = models.CharField(_("currency"), max_length=3)
+    paid_at = models.DateTimeField(_("paid"))
+    recorded_at = models.DateTimeField(_("recorded"))
+    payment_number = models.CharField(_("payment number"), max_length=128, blank=True)
+    mainland_number = models.CharField(_("mainland payment number"), max_length=128, blank=True)
+    acquirer_number = models.CharField(_("acquirer number"), max_length=128, blank=True)
+    receipt_number = models.CharField(_("receipt number"), max_length=128, blank=True)
+    store_label = models.CharField(_("store as reported"), max_length=128, blank=True)
+    merchant_id = models.CharField(_("merchant ID as reported"), max_length=128, blank=True)
+    merchant_name = models.CharField(_("merchant name as reported"), max_length=256, blank=True)
+
+    class Meta:
+        verbose_name = _("transaction")
+        verbose_name_plural = _("transactions")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount_cents__gte=0), name="%(app_label)s_%(class)s_amount_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="PARKED") | Q(store__isnull=False),
+                name="%(app_label)s_%(class)s_judged_has_store",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["group", "payment_number"], name="earning_tx_payment"),
+            models.Index(fields=["member", "-paid_at"], name="earning_tx_member"),
+            models.Index(fields=["mall", "-paid_at"], name="earning_tx_mall"),
+            models.Index(
+                fields=["group", "store_label"], condition=Q(state="PARKED"), name="earning_tx_parked"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.payment_number or self.receipt_number} (#{self.pk})"
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """The numbers it is known by, by `NumberClaim.Kind`."""
+        known = {
+            NumberClaim.Kind.PAYMENT: self.payment_number,
+            NumberClaim.Kind.MAINLAND: self.mainland_number,
+            NumberClaim.Kind.ACQUIRER: self.acquirer_number,
+            NumberClaim.Kind.RECEIPT: self.receipt_number,
+        }
+        return {str(kind): number for kind, number in known.items() if number}
+
+
+class NumberClaim(models.Model):
+    """Holds one number of a purchase for one transaction, so that a purchase earns once over all channels."""
+
+    class Kind(models.TextChoices):
+        PAYMENT = "PAYMENT", _("payment")
+        MAINLAND = "MAINLAND", _("mainland payment")
+        ACQUIRER = "ACQUIRER", _("acquirer")
+        RECEIPT = "RECEIPT", _("receipt")
+
+    group = models.ForeignKey(MallGroup, on_delete=models.PROTECT, related_name="+", verbose_name=_("group"))
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    number = models.CharField(_("number"), max_length=256, validators=[RegexValidator(r"\S")])
+    transaction = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, related_name="claims", verbose_name=_("transaction")
+    )
+
+    class Meta:
+        verbose_name = _("claimed number")
+        verbose_name_plural = _("claimed numbers")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["group", "kind", "number"], name="%(app_label)s_%(class)s_claimed_once"
+            ),
+            models.CheckConstraint(condition=~Q(number=""), name="%(app_label)s_%(class)s_number_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number} (#{self.pk})"
+
+
+class Award(models.Model):
+    """The judgement of one transaction: points, reasons, and every condition with what it found. Never changed."""
+
+    transaction = models.OneToOneField(
+        Transaction, on_delete=models.PROTECT, related_name="award", verbose_name=_("transaction")
+    )
+    rule_version = models.ForeignKey(
+        RuleVersion,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        verbose_name=_("rule version"),
+    )
+    posting = models.OneToOneField(
+        Posting,
+        on_delete=models.PROTECT,
+        related_name="award",
+        null=True,
+        blank=True,
+        verbose_name=_("posting"),
+    )
+    points = models.BigIntegerField(_("points"))
+    counted_cents = models.BigIntegerField(_("counted spend (cents)"), default=0)
+    reasons = models.JSONField(_("reasons"))
+    conditions = models.JSONField(_("conditions"))
+    awarded_at = models.DateTimeField(_("judged"))
+
+    class Meta:
+        verbose_name = _("award")
+        verbose_name_plural = _("awards")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(points__gte=0), name="%(app_label)s_%(class)s_points_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(points=0, posting=None) | Q(points__gt=0, posting__isnull=False),
+                name="%(app_label)s_%(class)s_points_have_a_posting",
+            ),
+            models.CheckConstraint(condition=~Q(reasons=[]), name="%(app_label)s_%(class)s_has_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.points} · {self.transaction_id} (#{self.pk})"
+
+
+class Refund(models.Model):
+    """Money given back for a transaction, and the points that followed. Never changed."""
+
+    transaction = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, related_name="refunds", verbose_name=_("transaction")
+    )
+    key = models.CharField(_("key"), max_length=256)
+    number = models.CharField(_("refund number"), max_length=128, blank=True)
+    amount_cents = models.BigIntegerField(_("amount (smallest unit)"))
+    refunded_at = models.DateTimeField(_("refunded"))
+    recorded_at = models.DateTimeField(_("recorded"))
+    points = models.BigIntegerField(_("points taken back"))
+    uncollected = models.BigIntegerField(_("points not collected"), default=0)
+    reasons = models.JSONField(_("reasons"))
+    posting = models.OneToOneField(
+        Posting,
+        on_delete=models.PROTECT,
+        related_name="refund",
+        null=True,
+        blank=True,
+        verbose_name=_("posting"),
+    )
+
+    class Meta:
+        verbose_name = _("refund")
+        verbose_name_plural = _("refunds")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transaction", "key"], name="%(app_label)s_%(class)s_once_per_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount_cents__gte=0) & Q(points__gte=0) & Q(uncollected__gte=0),
+                name="%(app_label)s_%(class)s_nothing_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(points=0, posting=None) | Q(points__gt=0, posting__isnull=False),
+                name="%(app_label)s_%(class)s_points_have_a_posting",
+            ),
+            models.CheckConstraint(condition=~Q(reasons=[]), name="%(app_label)s_%(class)s_has_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} (#{self.pk})"
+
+
+class DuplicateCase(models.Model):
+    """The same purchase seen twice with a difference that a person has to look at."""
+
+    class State(models.TextChoices):
+        OPEN = "OPEN", _("open")
+        DECIDED = "DECIDED", _("decided")
+
+    transaction = models.OneToOneField(
+        Transaction, on_delete=models.PROTECT, related_name="duplicate_case", verbose_name=_("transaction")
+    )
+    earlier = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, related_name="+", verbose_name=_("earlier transaction")
+    )
+    state = models.CharField(_("state"), max_length=16, choices=State, default=State.OPEN)
+    opened_at = models.DateTimeField(_("opened"))
+
+    class Meta:
+        verbose_name = _("duplicate case")
+        verbose_name_plural = _("duplicate cases")
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(transaction=F("earlier")), name="%(app_label)s_%(class)s_two_transactions"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_id} = {self.earlier_id}? (#{self.pk})"
