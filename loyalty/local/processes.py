@@ -1,0 +1,179 @@
+"""Children that never outlive us: starting, watching, restarting and stopping them.
+
+Every child leads a session of its own, so Ctrl-C reaches only us and a stop reaches all it started.
+"""
+
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+PR_SET_PDEATHSIG = 1
+RESTART_AFTER = 1.0
+# Held open by us alone: on systems without a parent-death signal, its end tells the leashes that we are gone.
+_LEASH_READ, _LEASH_WRITE = os.pipe()
+
+
+class StopRequested(BaseException):
+    """Somebody asked us to stop."""
+
+
+@dataclass(kw_only=True)
+class Service:
+    """What to start, and how to stop it: `stop` when asked kindly, `orphaned` when we are killed."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    folder: Path
+    stop: signal.Signals = signal.SIGTERM
+    orphaned: signal.Signals = signal.SIGKILL
+    log: Path | None = None
+    stdin: str | None = None
+    account: pwd.struct_passwd | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    died_at: float | None = None
+
+    def start(self) -> None:
+        output = open(self.log, "ab") if self.log else None
+        try:
+            self.process = start(self, output)
+        finally:
+            if output:
+                output.close()
+        if self.stdin is not None and self.process.stdin:
+            self.process.stdin.write(self.stdin.encode())
+            self.process.stdin.close()
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.is_running():
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Ends whatever is left of the child's whole session, its own children included."""
+        if self.process is None:
+            return
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # nothing is left of it
+        self.process.wait()
+
+
+def start(service: Service, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """One child process that ends when we end, however we end."""
+    parent, orphaned, on_linux = os.getpid(), int(service.orphaned), sys.platform == "linux"
+    libc = ctypes.CDLL(None) if on_linux else None
+
+    def tie_to_parent() -> None:
+        if libc is None:
+            return
+        libc.prctl(PR_SET_PDEATHSIG, orphaned, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)  # the parent was gone before the tie held
+
+    command = service.command
+    if not on_linux:
+        leash = [sys.executable, "-m", "loyalty.local.leash", str(_LEASH_READ), str(orphaned)]
+        command = [*leash, *command]
+    account = service.account
+    return subprocess.Popen(
+        command,
+        env=dict(service.environment),
+        cwd=service.folder,
+        stdin=subprocess.DEVNULL if service.stdin is None else subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        preexec_fn=tie_to_parent,
+        pass_fds=() if on_linux else (_LEASH_READ,),
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
+    )
+
+
+class Supervisor:
+    """Keeps services alive in the order they were started, and ends them in the opposite one."""
+
+    def __init__(self, on_change: Callable[[Iterable[Service]], None]) -> None:
+        self.services: list[Service] = []
+        self._on_change = on_change
+
+    def start(self, service: Service) -> None:
+        self.services.append(service)
+        service.start()
+        self._on_change(self.services)
+
+    def watch(self, seconds: float | None = None) -> None:
+        """Start again whatever dies, for so long or until StopRequested is raised."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while end is None or time.monotonic() < end:
+            self.heal()
+            time.sleep(0.1)
+
+    def heal(self) -> None:
+        for service in self.services:
+            if service.is_running():
+                continue
+            if service.died_at is None:
+                service.died_at = time.monotonic()
+                say(f"{service.name} ended ({_ending(service)}); starting it again")
+                service.kill()
+            elif time.monotonic() - service.died_at >= RESTART_AFTER:
+                service.died_at = None
+                service.start()
+                self._on_change(self.services)
+
+    def stop(self, names: Iterable[str], seconds: float) -> None:
+        """Ask these services to stop at the same time; kill what has not after so many seconds."""
+        chosen = [service for service in self.services if service.name in names]
+        for service in chosen:
+            service.signal(service.stop)
+        end = time.monotonic() + seconds
+        while any(service.is_running() for service in chosen) and time.monotonic() < end:
+            time.sleep(0.02)
+        for service in chosen:
+            service.kill()
+            self.services.remove(service)
+
+    def stop_all(self, patience: Mapping[str, float]) -> None:
+        """The servers under the others go last: `patience` names them and their seconds."""
+        self.stop([service.name for service in self.services if service.name not in patience], 2.5)
+        for name, seconds in patience.items():
+            self.stop([name], seconds)
+
+
+def stop_on_signals() -> None:
+    """SIGTERM, SIGINT and SIGHUP raise StopRequested once; while stopping, further ones are ignored."""
+
+    def stop(_number: int, _frame: object) -> None:
+        ignore_signals()
+        raise StopRequested
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
+def ignore_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _ending(service: Service) -> str:
+    code = service.process.returncode if service.process else 0
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
