@@ -34,7 +34,7 @@ LONGEST_HEADER = 4096
 _SPELLINGS = frozenset({"rsa256", "sha256withrsa"})
 _KEYS = frozenset({"algorithm", "keyversion", "signature"})
 _KEY_VERSION = re.compile(r"[0-9]{1,9}", re.ASCII)
-_BLANKS = re.compile(r"[ \t\r\n]+")
+_BLANKS = re.compile(r"[ \t]+")
 _URL_SAFE_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _ARMOUR = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]+-----")
 _PADDING = PKCS1v15()
@@ -117,13 +117,24 @@ def read_header(text: str) -> SignatureHeader:
     if len(text) > LONGEST_HEADER:
         raise SignatureInvalid("signature header too long")
     pairs = _pairs(text)
-    if pairs.get("algorithm", ALGORITHM).lower() not in _SPELLINGS:
-        raise SignatureInvalid("signature algorithm not supported")
+    _check_algorithm(pairs.get("algorithm", ALGORITHM).lower())
     return SignatureHeader(
         algorithm=ALGORITHM,
         key_version=_key_version(pairs.get("keyversion", "")),
-        signature=_decode(pairs.get("signature", "")),
+        signature=_signature(pairs.get("signature", "")),
     )
+
+
+def read_base64(text: str) -> bytes:
+    """Decode base64 in every dress AlipayHK prints it in: percent-escaped, bare, URL-safe, unpadded.
+
+    Anything else, letters outside the alphabet included, raises ValueError.
+    """
+    if " " in text or "\t" in text:
+        text = _BLANKS.sub("", text)
+    # Not unquote_plus: an unescaped `+` is a letter of base64, not a blank.
+    letters = unquote_to_bytes(text).translate(_URL_SAFE_TO_STANDARD)
+    return a2b_base64(letters + b"=" * (-len(letters) % 4), strict_mode=True)
 
 
 def verify(
@@ -180,13 +191,16 @@ def _key_version(text: str) -> int | None:
     return int(text)
 
 
-def _decode(value: str) -> bytes:
-    if " " in value or "\t" in value:
-        value = _BLANKS.sub("", value)
-    # Not unquote_plus: an unescaped `+` is a letter of base64, not a blank.
-    text = unquote_to_bytes(value).translate(_URL_SAFE_TO_STANDARD)
+def _check_algorithm(name: str) -> None:
+    if name == "ecc224":
+        raise SignatureInvalid("ECC224 signatures are not supported, only RSA256")
+    if name not in _SPELLINGS:
+        raise SignatureInvalid("signature algorithm not supported, only RSA256")
+
+
+def _signature(value: str) -> bytes:
     try:
-        signature = a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True)
+        signature = read_base64(value)
     except ValueError as error:
         raise SignatureInvalid("signature is not base64") from error
     if not signature:
