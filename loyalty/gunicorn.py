@@ -1,0 +1,86 @@
+"""gunicorn's settings (`-c python:loyalty.gunicorn`), and its threaded worker with a limit on how slowly a request may arrive.
+
+Strict by intent: the request target must reach the view as it was signed, and no header may pose as another.
+"""
+
+import os
+import socket
+import time
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+ARRIVAL_SECONDS = 7.0
+LINGER_SECONDS = 0.3
+
+wsgi_app = "loyalty.wsgi:application"
+bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
+raw_env = ["LOYALTY_PROCESS=web"]
+worker_class = "loyalty.gunicorn.PunctualWorker"
+workers = max(2, os.cpu_count() or 2)
+threads = 8
+worker_connections = 1000
+preload_app = True
+keepalive = 30
+timeout = 30
+graceful_timeout = 2
+forwarded_allow_ips = ""
+forwarder_headers = ""
+header_map = "drop"
+limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 8190
+control_socket_disable = True
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+class PunctualWorker(ThreadWorker):
+    """gthread gives a request all the time it wants to arrive, and each half-sent one keeps a thread.
+
+    Here the reading side of its socket is shut when the time is over: whoever reads sees the end of the request.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._due: dict[Any, float] = {}
+
+    def handle(self, conn: Any) -> Any:
+        self._due[conn] = time.monotonic() + ARRIVAL_SECONDS
+        try:
+            result = super().handle(conn)
+        finally:
+            del self._due[conn]
+        if result is False:
+            _drain(conn.sock)
+        return result
+
+    def murder_pending(self) -> None:
+        """Called by gthread's main loop, at least once a second."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, due in list(self._due.items()):
+            if due < now:
+                _stop_reading(conn.sock)
+
+
+def _drain(sock: socket.socket) -> None:
+    """Take what the peer still sends before closing, in this thread: gthread would wait 2 s for it in its main loop."""
+    end = time.monotonic() + LINGER_SECONDS
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        while (left := end - time.monotonic()) > 0:
+            sock.settimeout(left)
+            if not sock.recv(65536):
+                break
+    except OSError:
+        pass  # gone already, or silent: either way there is nothing to wait for
+    _stop_reading(sock)
+
+
+def _stop_reading(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass  # closed by the other side meanwhile

@@ -1,0 +1,54 @@
+"""`./run test`: all tests on throw-away servers. A service that is missing ends it with a sentence, never with less testing."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from loyalty.local import chromium, environment, processes
+from loyalty.local.environment import ROOT
+from loyalty.local.home import Home
+from loyalty.local.installation import Installation
+
+# These would let a developer's own settings leak into the tests.
+OURS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "LOYALTY_HOME", "LOYALTY_ENV", "PORT", "SECRET_KEY",
+        "LOYALTY_KEYS", "ALLOWED_HOSTS", "CLOCK_OFFSET_SECONDS")  # fmt: skip
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        more = {"LOYALTY_SDK_PYTHON": str(environment.prepare_sdk()), "CHROMIUM": chromium.find_or_install()}
+    except chromium.NoChromium as error:
+        processes.say(f"test: {error.__doc__}")
+        return 4
+    processes.stop_on_signals()
+    folder = Path(tempfile.mkdtemp(prefix="loyalty test "))
+    home = Home(folder)
+    home.take()
+    try:
+        with Installation(home, "test", given=_given() | more) as installation:
+            return _run(arguments, installation.environment)
+    except processes.StopRequested:
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(arguments: list[str], variables: dict[str, str]) -> int:
+    child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=variables)
+    try:
+        return child.wait()
+    except processes.StopRequested:
+        child.terminate()
+        child.wait()
+        raise
+
+
+def _given() -> dict[str, str]:
+    kept = {name: text for name, text in os.environ.items() if name not in OURS and not name.startswith("ALIPAYHK_")}
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        if os.environ.get(f"TEST_{name}"):
+            kept[name] = os.environ[f"TEST_{name}"]
+    return kept

@@ -1,0 +1,71 @@
+"""What every test may ask for: a database, a copy of its own for races and processes, Chromium, a whole installation."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from pytest_django import DjangoDbBlocker
+
+from tests import databases
+from tests.databases import Database
+
+NEEDED = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "CHROMIUM", "LOYALTY_SDK_PYTHON")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A missing service ends the run here, by name."""
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        pytest.exit(f"{', '.join(missing)} not set: start the tests with ./run test.", returncode=4)
+    try:
+        psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=5).close()
+    except psycopg.Error as error:
+        pytest.exit(f"PostgreSQL does not answer (TEST_DATABASE_URL or the embedded one): {error}", returncode=4)
+    try:
+        redis.Redis.from_url(os.environ["REDIS_URL"], socket_connect_timeout=5).ping()
+    except redis.RedisError as error:
+        pytest.exit(f"Valkey does not answer (TEST_REDIS_URL or the embedded one): {error}", returncode=4)
+
+
+@pytest.fixture(scope="session")
+def template_database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The migrated template that all databases of this run are copied from."""
+    with django_db_blocker.unblock():
+        databases.make_template()
+    yield
+    databases.drop(databases.TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(template_database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Ordinary database tests share one copy, as the app's role, each in a transaction that is rolled back."""
+    database = databases.copy()
+    with django_db_blocker.unblock(), databases.used(database):
+        yield
+    databases.drop(database.name)
+
+
+@pytest.fixture
+def fresh_database(template_database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    """A database of this test alone, committed to for real and dropped: for races, processes and kills.
+
+    Not together with `db`. Threads must close their own connections.
+    """
+    database = databases.copy()
+    with django_db_blocker.unblock(), databases.used(database):
+        yield database
+    databases.drop(database.name)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    return Path(os.environ["CHROMIUM"])
+
+
+@pytest.fixture(scope="session")
+def sdk_python() -> Path:
+    """The Python of the environment in which the vendor's SDK lives."""
+    return Path(os.environ["LOYALTY_SDK_PYTHON"])

@@ -1,0 +1,80 @@
+"""Databases of the tests: one migrated template, and copies of it. Nothing is ever flushed: the ledger refuses TRUNCATE."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import psycopg
+from django.core.management import call_command
+from django.db import connection, connections
+from psycopg import sql
+
+_RUN = os.getpid()
+TEMPLATE = f"loyalty_template_{_RUN}"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Database:
+    """One copy, with its addresses for processes: the app's role, and the owner's."""
+
+    name: str
+
+    @property
+    def url(self) -> str:
+        return _named(os.environ["DATABASE_URL"], self.name)
+
+    @property
+    def owner_url(self) -> str:
+        return _named(os.environ["DATABASE_OWNER_URL"], self.name)
+
+
+def make_template() -> None:
+    """An empty database, migrated by the owner; kept without connections, as CREATE DATABASE … TEMPLATE demands."""
+    _administer("CREATE DATABASE {}", TEMPLATE)
+    with _default_connection(TEMPLATE, role=unquote(urlsplit(os.environ["DATABASE_OWNER_URL"]).username or "")):
+        call_command("migrate", verbosity=0, interactive=False)
+
+
+def copy() -> Database:
+    name = f"loyalty_test_{_RUN}_{next(_numbers)}"
+    _administer("CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE)
+    return Database(name)
+
+
+def drop(name: str) -> None:
+    _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+@contextmanager
+def used(database: Database) -> Iterator[Database]:
+    """Django's default connection, in every thread, means this database meanwhile."""
+    with _default_connection(database.name):
+        yield database
+
+
+@contextmanager
+def _default_connection(name: str, *, role: str | None = None) -> Iterator[None]:
+    settings = connections.databases["default"]
+    before = {"NAME": settings["NAME"], "USER": settings["USER"]}
+    connection.close()
+    connection.settings_dict.update(NAME=name, **({} if role is None else {"USER": role}))
+    settings.update(connection.settings_dict)
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict.update(before)
+        settings.update(before)
+
+
+def _administer(statement: str, *names: str) -> None:
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as admin:
+        admin.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _named(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
