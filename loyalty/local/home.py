@@ -42,7 +42,8 @@ class Home:
             return not _lock(guard)
 
     def take(self) -> None:
-        self.logs.mkdir(parents=True, exist_ok=True)
+        for folder in (self.logs, self.path / "static"):
+            folder.mkdir(parents=True, exist_ok=True)
         guard = open(self.path / "lock", "a")
         if not _lock(guard):
             guard.close()

@@ -40,8 +40,12 @@ class Service:
     account: pwd.struct_passwd | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     died_at: float | None = None
+    life: Path | None = None  # a file that the process touches while it does its work
+    deaf_after: float = 60.0
 
     def start(self) -> None:
+        if self.life:
+            self.life.touch()
         output = open(self.log, "ab") if self.log else None
         try:
             self.process = start(self, output)
@@ -54,6 +58,10 @@ class Service:
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def is_deaf(self) -> bool:
+        """Alive but without a sign of work: killed and started again like a dead one."""
+        return self.life is not None and self.life.exists() and time.time() - self.life.stat().st_mtime > self.deaf_after
 
     def signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.is_running():
@@ -124,7 +132,7 @@ class Supervisor:
 
     def heal(self) -> None:
         for service in self.services:
-            if service.is_running():
+            if service.is_running() and not service.is_deaf():
                 continue
             if service.died_at is None:
                 service.died_at = time.monotonic()
@@ -176,4 +184,6 @@ def say(sentence: str) -> None:
 
 def _ending(service: Service) -> str:
     code = service.process.returncode if service.process else 0
+    if code is None:
+        return "no sign of life"
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
