@@ -197,6 +197,8 @@ class Notification(models.Model):
     received_at = models.DateTimeField(_("received"))
     judged_at = models.DateTimeField(_("judged"), null=True, blank=True)
     repeats = models.PositiveIntegerField(_("repeats"), default=0)
+    tries = models.PositiveSmallIntegerField(_("failed tries"), default=0)
+    try_at = models.DateTimeField(_("next try"), null=True, blank=True)
     is_confirmed = models.BooleanField(_("confirmed by staff"), default=False)
     transaction = models.ForeignKey(
         Transaction,
@@ -243,12 +245,29 @@ class Notification(models.Model):
             models.Index(
                 fields=["received_at"], condition=~Q(state="PROCESSED"), name="alipayhk_notification_open"
             ),
+            models.Index(
+                fields=["try_at"], condition=Q(try_at__isnull=False), name="alipayhk_notification_try"
+            ),
             models.Index(fields=["mall", "-received_at"], name="alipayhk_notification_recent"),
             models.Index(fields=["transaction"], name="alipayhk_notification_tx"),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key} (#{self.pk})"
+
+
+class SeenSignature(models.Model):
+    """A signature used while the request window is on; the same one is refused until the window has passed."""
+
+    digest = models.BinaryField(_("digest"), unique=True)
+    seen_at = models.DateTimeField(_("seen"), db_index=True)
+
+    class Meta:
+        verbose_name = _("seen signature")
+        verbose_name_plural = _("seen signatures")
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
 
 
 class PassUpdate(models.Model):

@@ -12,10 +12,10 @@ BEGIN
     RAISE EXCEPTION 'a notification keeps its message' USING ERRCODE = 'restrict_violation';
 END $$;
 CREATE TRIGGER alipayhk_notification_keep BEFORE UPDATE ON alipayhk_notification FOR EACH ROW
-    WHEN ((OLD.group_id, OLD.mall_id, OLD.credential_id, OLD.kind, OLD.key, OLD.content_hash, OLD.is_first, OLD.answer,
+    WHEN ((OLD.group_id, OLD.mall_id, OLD.credential_id, OLD.kind, OLD.key, OLD.content_hash, OLD.is_first,
            OLD.raw_target, OLD.raw_body, OLD.headers, OLD.received_at)
           IS DISTINCT FROM
-          (NEW.group_id, NEW.mall_id, NEW.credential_id, NEW.kind, NEW.key, NEW.content_hash, NEW.is_first, NEW.answer,
+          (NEW.group_id, NEW.mall_id, NEW.credential_id, NEW.kind, NEW.key, NEW.content_hash, NEW.is_first,
            NEW.raw_target, NEW.raw_body, NEW.headers, NEW.received_at))
     EXECUTE FUNCTION alipayhk_keep_message();
 CREATE TRIGGER alipayhk_notification_no_delete BEFORE DELETE ON alipayhk_notification

@@ -3,6 +3,7 @@
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.ledger.models import Posting
@@ -136,12 +137,12 @@ class Transaction(models.Model):
                 condition=Q(amount_cents__gte=0), name="%(app_label)s_%(class)s_amount_not_negative"
             ),
             models.CheckConstraint(
-                condition=Q(state="PARKED") | Q(store__isnull=False),
-                name="%(app_label)s_%(class)s_judged_has_store",
+                condition=~Q(state__in=["EARNED", "HELD", "FLAGGED"]) | Q(store__isnull=False),
+                name="%(app_label)s_%(class)s_earned_has_store",
             ),
         ]
         indexes = [
-            models.Index(fields=["group", "payment_number"], name="earning_tx_payment"),
+            models.Index(F("group"), Upper("payment_number"), name="earning_tx_payment"),
             models.Index(fields=["member", "-paid_at"], name="earning_tx_member"),
             models.Index(fields=["mall", "-paid_at"], name="earning_tx_mall"),
             models.Index(

@@ -1,0 +1,192 @@
+"""Gives points for purchases. `earn` judges a new one, `complete` one that waited for its store.
+
+Both must run in their caller's atomic block, beside what else becomes true with the award.
+"""
+
+from datetime import datetime
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from loyalty.earning import duplicates, purchases, rules
+from loyalty.earning.models import Award, Transaction
+from loyalty.earning.outcomes import Outcome, Verdict, waiting
+from loyalty.earning.purchases import Found, Purchase
+from loyalty.earning.reasons import reason
+from loyalty.earning.rules import Judgement
+from loyalty.ledger import postings
+from members.models import Member, Program
+
+# The award is written only if every number was free: whoever claims a number first has the purchase.
+RECORD = """
+WITH purchase AS (
+    INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, wallet_pass_id, channel, state,
+        amount_cents, currency, paid_at, recorded_at, payment_number, mainland_number, acquirer_number,
+        receipt_number, store_label, merchant_id, merchant_name)
+    VALUES (%(group_id)s, %(mall_id)s, %(store_id)s, %(member_id)s, %(pass_id)s, %(channel)s, %(state)s,
+        %(amount_cents)s, %(currency)s, %(paid_at)s, %(now)s, %(payment)s, %(mainland)s, %(acquirer)s,
+        %(receipt)s, %(store_label)s, %(merchant_id)s, %(merchant_name)s)
+    RETURNING id
+), claims AS (
+    INSERT INTO earning_numberclaim (group_id, kind, number, transaction_id)
+    SELECT %(group_id)s, claim.kind, claim.number, purchase.id
+    FROM purchase, unnest(%(kinds)s::text[], %(numbers)s::text[]) AS claim (kind, number)
+    ON CONFLICT DO NOTHING
+    RETURNING kind
+), award AS (
+    INSERT INTO earning_award (transaction_id, rule_version_id, posting_id, points, counted_cents,
+        reasons, conditions, awarded_at)
+    SELECT purchase.id, %(version_id)s, %(posting_id)s, %(points)s, %(counted_cents)s,
+        %(reasons)s, %(conditions)s, %(now)s
+    FROM purchase
+    WHERE %(is_judged)s AND (SELECT count(*) FROM claims) = cardinality(%(kinds)s::text[])
+)
+SELECT purchase.id, (SELECT count(*) FROM claims) FROM purchase
+"""
+
+
+def earn(*, purchase: Purchase, now: datetime) -> Outcome:
+    """Record a new purchase and give what it deserves, or say what it waits for."""
+    found = _with_accounts(purchases.find(purchase), now=now)
+    if not found.is_mall_active:
+        return waiting("MALL", str(purchase.mall_id), "STORE_SUSPENDED")
+    if found.pass_id is None:
+        return waiting("USER", purchase.user_id, "PARKED_NO_PASS")
+    if found.store_id is None and not purchases.is_known_elsewhere(purchase):
+        return _park(purchase, found, now=now)
+    if found.store_id is not None and not found.is_store_active:
+        return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
+    return _record_judged(purchase, found, _judge(purchase, found), now=now)
+
+
+def complete(*, transaction: Transaction, now: datetime) -> Outcome:
+    """Judge a transaction that waited for its store, by the rules of its day; the caller holds its row's lock."""
+    purchase = purchases.of(transaction)
+    found = _with_accounts(purchases.find(purchase), now=now)
+    if found.store_id is None or not (found.is_store_active and found.is_mall_active):
+        return _still_waiting(purchase, transaction.pk)
+    judgement = _judge(purchase, found)
+    transaction.store_id, transaction.mall_id = found.store_id, found.store_mall_id or transaction.mall_id
+    transaction.state = _state(judgement)
+    transaction.save(update_fields=["store_id", "mall_id", "state"])
+    Award.objects.create(
+        transaction=transaction,
+        rule_version_id=found.version_id,
+        posting_id=found.posting_id if judgement.points else None,
+        points=judgement.points,
+        counted_cents=judgement.counted_cents,
+        reasons=judgement.reasons,
+        conditions=judgement.conditions,
+        awarded_at=now,
+    )
+    return _post(found, judgement, transaction_id=transaction.pk, now=now)
+
+
+def _judge(purchase: Purchase, found: Found) -> Judgement:
+    if found.store_id is None:
+        return Judgement(points=0, counted_cents=0, reasons=[reason("WRONG_MALL")])
+    return rules.judge(purchases.facts(purchase, found), purchases.terms(found))
+
+
+def _record_judged(purchase: Purchase, found: Found, judgement: Judgement, *, now: datetime) -> Outcome:
+    transaction_id, is_lost = _record(purchase, found, judgement, state=_state(judgement), now=now)
+    if is_lost:
+        duplicates.lose(transaction_id=transaction_id, now=now)
+        return Outcome(verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id)
+    return _post(found, judgement, transaction_id=transaction_id, now=now)
+
+
+def _post(found: Found, judgement: Judgement, *, transaction_id: int, now: datetime) -> Outcome:
+    version = None
+    if judgement.points:
+        version = _give(found, points=judgement.points, transaction_id=transaction_id, now=now)
+    return Outcome(
+        verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id, version=version
+    )
+
+
+def _give(found: Found, *, points: int, transaction_id: int, now: datetime) -> int:
+    assert found.account_id is not None and found.issued_id is not None  # opened by _with_accounts
+    return postings.earn(
+        posting_id=found.posting_id,
+        account_id=found.account_id,
+        issued_id=found.issued_id,
+        program_id=found.program_id,
+        points=points,
+        source=postings.reference("transaction", transaction_id),
+        now=now,
+    ).version
+
+
+def _park(purchase: Purchase, found: Found, *, now: datetime) -> Outcome:
+    """Keep the purchase, with its numbers claimed, until staff say which store it was."""
+    nothing = Judgement(points=0, counted_cents=0, reasons=[])
+    transaction_id, is_lost = _record(purchase, found, nothing, state=Transaction.State.PARKED, now=now)
+    if is_lost:
+        duplicates.lose(transaction_id=transaction_id, now=now)
+        return Outcome(verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id)
+    return _still_waiting(purchase, transaction_id)
+
+
+def _still_waiting(purchase: Purchase, transaction_id: int) -> Outcome:
+    store = purchase.store_label or purchase.merchant_id
+    return waiting("STORE", store, "PARKED_UNKNOWN_STORE", transaction_id=transaction_id)
+
+
+def _record(
+    purchase: Purchase, found: Found, judgement: Judgement, *, state: str, now: datetime
+) -> tuple[int, bool]:
+    """The transaction's id, and whether another transaction already holds one of its numbers."""
+    kinds = list(purchase.numbers)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            RECORD,
+            {
+                "group_id": purchase.group_id,
+                "mall_id": found.store_mall_id or purchase.mall_id,
+                "store_id": found.store_id,
+                "member_id": found.member_id,
+                "pass_id": found.pass_id,
+                "channel": purchase.channel,
+                "state": state,
+                "amount_cents": purchase.amount_cents,
+                "currency": purchase.currency,
+                "paid_at": purchase.paid_at,
+                "now": now,
+                "payment": purchase.numbers.get("PAYMENT", ""),
+                "mainland": purchase.numbers.get("MAINLAND", ""),
+                "acquirer": purchase.numbers.get("ACQUIRER", ""),
+                "receipt": purchase.numbers.get("RECEIPT", ""),
+                "store_label": purchase.store_label,
+                "merchant_id": purchase.merchant_id,
+                "merchant_name": purchase.merchant_name,
+                "kinds": kinds,
+                "numbers": [duplicates.canonical(number) for number in purchase.numbers.values()],
+                "version_id": found.version_id,
+                "posting_id": found.posting_id if judgement.points else None,
+                "points": judgement.points,
+                "counted_cents": judgement.counted_cents,
+                "reasons": Jsonb(judgement.reasons),
+                "conditions": Jsonb(judgement.conditions),
+                "is_judged": state != Transaction.State.PARKED,
+            },
+        )
+        transaction_id, claimed = cursor.fetchone()
+    return transaction_id, claimed < len(kinds)
+
+
+def _state(judgement: Judgement) -> str:
+    return Transaction.State.EARNED if judgement.points else Transaction.State.NOTHING
+
+
+def _with_accounts(found: Found, *, now: datetime) -> Found:
+    """Members that staff added by hand, and programs before their first points, have no account yet."""
+    if found.issued_id is None:
+        program = Program.objects.get(pk=found.program_id)
+        found = found._replace(
+            issued_id=postings.open_program_accounts(program=program, now=now)["ISSUED"].pk
+        )
+    if found.member_id is not None and found.account_id is None:
+        member = Member.objects.select_related("program").get(pk=found.member_id)
+        found = found._replace(account_id=postings.open_account(member=member, now=now).pk)
+    return found

@@ -1,0 +1,168 @@
+"""The facts a purchase is judged on, read in one statement: who, where, which rule version, which consent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import connection
+
+from loyalty.earning.models import Transaction
+from loyalty.earning.rules import Facts, Terms
+from pms.models import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Purchase:
+    """One purchase as a door reports it. `numbers` are as sent, by `NumberClaim.Kind`."""
+
+    group_id: int
+    mall_id: int
+    channel: str
+    wallet: str
+    user_id: str
+    amount_cents: int
+    currency: str
+    paid_at: datetime
+    numbers: Mapping[str, str]
+    store_label: str
+    merchant_id: str
+    merchant_name: str
+
+
+class Found(NamedTuple):
+    """One row of `FACTS`, in its order."""
+
+    program_id: int
+    joining_grace_days: int
+    is_mall_active: bool
+    pass_id: int | None
+    pass_state: str | None
+    member_id: int | None
+    member_state: str | None
+    account_id: int | None
+    issued_id: int | None
+    store_id: int | None
+    store_mall_id: int | None
+    is_store_excluded: bool | None
+    is_store_active: bool | None
+    version_id: int | None
+    numerator: int | None
+    denominator: int | None
+    rounding: str | None
+    min_spend_cents: int | None
+    is_min_spend_on_net: bool | None
+    max_spend_cents: int | None
+    is_consented: bool | None
+    first_consent_at: datetime | None
+    posting_id: int
+
+
+# A store is named by its PMS label; only without one does a merchant ID name it, and then only its single store.
+FACTS = """
+SELECT program.id, program.joining_grace_days, called_mall.state = 'ACTIVE',
+       wallet_pass.id, wallet_pass.state, member.id, member.state, account.id, issued.id,
+       store.id, store.mall_id, store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
+       version.id, version.points_numerator, version.points_denominator, version.rounding,
+       version.min_spend_cents, version.is_min_spend_on_net, version.max_spend_cents,
+       consent.is_in_force, consent.first_at,
+       nextval(pg_get_serial_sequence('ledger_posting', 'id'))
+FROM members_program program
+JOIN pms_mall called_mall ON called_mall.id = %(mall_id)s
+LEFT JOIN members_pass wallet_pass ON wallet_pass.program_id = program.id
+    AND wallet_pass.wallet = %(wallet)s AND wallet_pass.user_id = %(user_id)s
+LEFT JOIN members_member member ON member.id = wallet_pass.member_id
+LEFT JOIN ledger_pointaccount account ON account.member_id = member.id
+LEFT JOIN ledger_pointaccount issued ON issued.program_id = program.id
+    AND issued.kind = 'ISSUED' AND issued.member_id IS NULL
+LEFT JOIN LATERAL (
+    SELECT * FROM pms_store WHERE group_id = program.group_id
+        AND pms_label = %(store_label)s AND %(store_label)s::text <> ''
+    UNION ALL
+    SELECT * FROM pms_store WHERE group_id = program.group_id
+        AND merchant_id = %(merchant_id)s AND %(merchant_id)s::text <> '' AND %(store_label)s::text = ''
+) store ON true
+LEFT JOIN pms_mall store_mall ON store_mall.id = store.mall_id
+LEFT JOIN LATERAL (
+    SELECT v.* FROM earning_ruleversion v JOIN earning_rule r ON r.id = v.rule_id
+    WHERE r.program_id = program.id AND r.kind = 'BASE' AND v.effective_at <= %(paid_at)s
+    ORDER BY v.effective_at DESC LIMIT 1
+) version ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(bool_or(c.wallet_pass_id = wallet_pass.id AND c.began_at <= %(paid_at)s
+                            AND (c.ended_at IS NULL OR c.ended_at > %(paid_at)s)), false) AS is_in_force,
+           min(c.began_at) AS first_at
+    FROM members_consent c WHERE c.member_id = member.id
+) consent ON true
+WHERE program.group_id = %(group_id)s
+"""
+
+
+def find(purchase: Purchase) -> Found:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            FACTS,
+            {
+                "mall_id": purchase.mall_id,
+                "group_id": purchase.group_id,
+                "wallet": purchase.wallet,
+                "user_id": purchase.user_id,
+                "store_label": purchase.store_label,
+                "merchant_id": purchase.merchant_id,
+                "paid_at": purchase.paid_at,
+            },
+        )
+        rows = cursor.fetchall()
+    found = Found(*rows[0])
+    return found if len(rows) == 1 else found._replace(store_id=None)
+
+
+def facts(purchase: Purchase, found: Found) -> Facts:
+    return Facts(
+        amount_cents=purchase.amount_cents,
+        currency=purchase.currency,
+        paid_at=purchase.paid_at,
+        is_member_open=found.member_state == "ACTIVE" and found.pass_state != "CLOSED",
+        is_consented=bool(found.is_consented),
+        first_consent_at=found.first_consent_at,
+        joining_grace_days=found.joining_grace_days,
+        is_store_excluded=bool(found.is_store_excluded),
+    )
+
+
+def terms(found: Found) -> Terms | None:
+    if found.numerator is None or found.denominator is None:
+        return None
+    return Terms(
+        numerator=found.numerator,
+        denominator=found.denominator,
+        is_half_up=found.rounding == "HALF_UP",
+        min_spend_cents=found.min_spend_cents or 0,
+        is_min_spend_on_net=bool(found.is_min_spend_on_net),
+        max_spend_cents=found.max_spend_cents,
+    )
+
+
+def is_known_elsewhere(purchase: Purchase) -> bool:
+    """The store label belongs to another group's store (B117)."""
+    stores = Store.objects.exclude(group_id=purchase.group_id)
+    return bool(purchase.store_label) and stores.filter(pms_label=purchase.store_label).exists()
+
+
+def of(transaction: Transaction) -> Purchase:
+    """The purchase a stored transaction reported, to judge it again."""
+    assert transaction.wallet_pass is not None  # only wallet purchases are parked
+    return Purchase(
+        group_id=transaction.group_id,
+        mall_id=transaction.mall_id,
+        channel=transaction.channel,
+        wallet=transaction.wallet_pass.wallet,
+        user_id=transaction.wallet_pass.user_id,
+        amount_cents=transaction.amount_cents,
+        currency=transaction.currency,
+        paid_at=transaction.paid_at,
+        numbers=transaction.numbers,
+        store_label=transaction.store_label,
+        merchant_id=transaction.merchant_id,
+        merchant_name=transaction.merchant_name,
+    )

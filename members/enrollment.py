@@ -1,0 +1,136 @@
+"""People and their wallet passes coming together: join, withdraw. Knows no points."""
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError
+from django.db.transaction import atomic
+
+from members.models import Consent, ContactChange, Member, Pass, Program
+from pms.models import Mall
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applicant:
+    """Somebody a wallet says wants to be a member. `phone` is E.164, or empty when `phone_raw` was unreadable."""
+
+    wallet: str
+    user_id: str
+    phone: str
+    phone_raw: str
+    email: str
+
+
+@atomic
+def join(*, mall: Mall, applicant: Applicant, evidence: str, now: datetime) -> Pass:
+    """The applicant's pass, with consent in force: the one there is, one linked to a known member, or a new member's.
+
+    The lock on the program's row makes joiners of one program queue, so that nobody is made twice; it is one
+    that lets postings of the program pass.
+    """
+    program = Program.objects.select_for_update(no_key=True).get(group_id=mall.group_id)
+    wallet_pass = Pass.objects.filter(
+        program=program, wallet=applicant.wallet, user_id=applicant.user_id
+    ).first()
+    if wallet_pass:
+        _keep_change(wallet_pass.member, applicant, now=now)
+    else:
+        wallet_pass = _issue(mall, program, applicant, now=now)
+    _open_consent(wallet_pass, evidence=evidence, now=now)
+    return wallet_pass
+
+
+def _issue(mall: Mall, program: Program, applicant: Applicant, *, now: datetime) -> Pass:
+    return Pass.objects.create(
+        program=program,
+        member=_find_or_make_member(program, applicant, now=now),
+        mall=mall,
+        wallet=applicant.wallet,
+        user_id=applicant.user_id,
+        serial=uuid.uuid4().hex,
+        joined_at=now,
+    )
+
+
+def _find_or_make_member(program: Program, applicant: Applicant, *, now: datetime) -> Member:
+    by_phone = _holder(program, phone=applicant.phone)
+    by_email = _holder(program, email=applicant.email)
+    holder = by_phone or by_email
+    if holder and holder.state != Member.State.CLOSED and not holder.passes.exists():
+        return holder
+    member = Member.objects.create(
+        program=program,
+        card_number=new_card_number(),
+        phone="" if by_phone else applicant.phone,
+        phone_raw=applicant.phone_raw,
+        email="" if by_email else applicant.email,
+        joined_at=now,
+    )
+    if holder:
+        _ask_staff(member, applicant, held_by=holder, now=now)
+    return member
+
+
+def _holder(program: Program, **contact: str) -> Member | None:
+    return Member.objects.filter(program=program, **contact).first() if all(contact.values()) else None
+
+
+def new_card_number() -> str:
+    return str(10**15 + secrets.randbelow(9 * 10**15))
+
+
+def _keep_change(member: Member, applicant: Applicant, *, now: datetime) -> None:
+    is_new_phone = bool(applicant.phone_raw) and applicant.phone_raw != member.phone_raw
+    is_new_email = bool(applicant.email) and applicant.email != member.email
+    if (is_new_phone and applicant.phone != member.phone) or is_new_email:
+        _ask_staff(member, applicant, held_by=None, now=now)
+
+
+def _ask_staff(member: Member, applicant: Applicant, *, held_by: Member | None, now: datetime) -> None:
+    ContactChange.objects.get_or_create(
+        member=member,
+        phone=applicant.phone or applicant.phone_raw,
+        email=applicant.email,
+        state=ContactChange.State.OPEN,
+        defaults={"held_by": held_by, "noticed_at": now},
+    )
+
+
+def _open_consent(wallet_pass: Pass, *, evidence: str, now: datetime) -> None:
+    Consent.objects.get_or_create(
+        wallet_pass=wallet_pass,
+        ended_at=None,
+        defaults={"member_id": wallet_pass.member_id, "began_at": now, "evidence": evidence},
+    )
+
+
+@atomic
+def withdraw(*, wallet_pass: Pass, now: datetime) -> Consent | None:
+    """End the consent in force; payments made later earn nothing. None when none was in force."""
+    consent = Consent.objects.select_for_update().filter(wallet_pass=wallet_pass, ended_at=None).first()
+    if consent:
+        consent.ended_at = max(now, consent.began_at)
+        consent.save(update_fields=["ended_at"])
+    return consent
+
+
+@atomic
+def take_over(*, change: ContactChange) -> Member:
+    """Staff agree: the member gets the phone and e-mail that were kept. Refused while another member holds them."""
+    member = change.member
+    is_readable = change.phone.startswith("+")
+    member.phone, member.email = change.phone if is_readable else member.phone, change.email or member.email
+    try:
+        with atomic():
+            member.save(update_fields=["phone", "email"])
+    except IntegrityError as error:
+        raise ContactTaken from error
+    change.state = ContactChange.State.TAKEN_OVER
+    change.save(update_fields=["state"])
+    return member
+
+
+class ContactTaken(Exception):
+    """Another member of this program already has this phone or e-mail; merge the two or change that one first."""
