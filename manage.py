@@ -11,7 +11,9 @@ def main() -> None:
     if sys.argv[1:2] == ["migrate"] and owner:
         os.environ["DATABASE_URL"] = owner
 
-    from django.core.management import execute_from_command_line  # after the database is chosen: settings read it once
+    from django.core.management import (
+        execute_from_command_line,
+    )  # after the database is chosen: settings read it once
 
     execute_from_command_line(sys.argv)
 

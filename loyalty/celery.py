@@ -1,4 +1,4 @@
-"""The Celery app and its timetable. A message means "look at the table": it carries no fact that is not in PostgreSQL.
+"""The Celery app and its timetable. A message means "look at the table" and carries no fact of its own.
 
 Periodic messages expire before their next turn, so a worker that was away finds one of each and not a heap.
 """
@@ -11,7 +11,7 @@ from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
 
-from django.conf import settings  # noqa: E402  (reads the variable set above)
+from django.conf import settings
 
 TIMETABLE: dict[str, tuple[str, float]] = {
     # name: (task, every so many seconds)
@@ -21,7 +21,7 @@ TIMETABLE: dict[str, tuple[str, float]] = {
     "show that the worker still listens": ("loyalty.celery.show_life", 10),
 }
 
-# A worker waits for its broker and comes back to it; kombu's own 1 h and 100 s would hide lost work that long.
+# A worker waits for its broker and comes back to it; kombu's own 1 h and 100 s would hide lost work so long.
 WORKER_TRANSPORT: dict[str, Any] = {
     "visibility_timeout": 60,
     "unacked_restore_interval": 10,
@@ -31,7 +31,8 @@ WORKER_TRANSPORT: dict[str, Any] = {
     "socket_keepalive": True,
     "health_check_interval": 10,
 }
-# The web process gives up at once: measured 0.01 s with a dead broker, 0.21 s with a silent one, 6 s with kombu's defaults.
+# The web process gives up at once: measured 0.01 s with a dead broker, 0.21 s with a silent one, and 6 s
+# with kombu's defaults.
 WEB_TRANSPORT: dict[str, Any] = {
     "visibility_timeout": 60,
     "socket_timeout": 0.2,
@@ -72,7 +73,7 @@ app.conf.update(
 app.autodiscover_tasks()
 
 
-@app.task(name="loyalty.celery.show_life")
+@app.task(name="loyalty.celery.show_life")  # type: ignore[untyped-decorator]  # Celery has no types
 def show_life() -> None:
     """Touches the file whose age tells a supervisor that this worker went deaf and wants a restart."""
     path = os.environ.get("LOYALTY_WORKER_LIFE")

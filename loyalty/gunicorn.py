@@ -1,4 +1,4 @@
-"""gunicorn's settings (`-c python:loyalty.gunicorn`), and its threaded worker with a limit on how slowly a request may arrive.
+"""gunicorn's settings (`-c python:loyalty.gunicorn`), and its threaded worker with a limit for slow requests.
 
 Strict by intent: the request target must reach the view as it was signed, and no header may pose as another.
 """
@@ -36,10 +36,10 @@ errorlog = "-"
 loglevel = "warning"
 
 
-class PunctualWorker(ThreadWorker):
+class PunctualWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gthread gives a request all the time it wants to arrive, and each half-sent one keeps a thread.
 
-    Here the reading side of its socket is shut when the time is over: whoever reads sees the end of the request.
+    Here the reading side of its socket is shut when the time is over: whoever reads sees its end.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +66,7 @@ class PunctualWorker(ThreadWorker):
 
 
 def _drain(sock: socket.socket) -> None:
-    """Take what the peer still sends before closing, in this thread: gthread would wait 2 s for it in its main loop."""
+    """Take what the peer still sends before closing, here: gthread would wait 2 s for it in its main loop."""
     end = time.monotonic() + LINGER_SECONDS
     try:
         sock.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""What every test may ask for: a database, a copy of its own for races and processes, Chromium, a whole installation."""
+"""What every test may ask for: a database, a copy of its own for races, Chromium, a whole installation."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=5).close()
     except psycopg.Error as error:
-        pytest.exit(f"PostgreSQL does not answer (TEST_DATABASE_URL or the embedded one): {error}", returncode=4)
+        pytest.exit(
+            f"PostgreSQL does not answer (TEST_DATABASE_URL or the embedded one): {error}", returncode=4
+        )
     try:
         redis.Redis.from_url(os.environ["REDIS_URL"], socket_connect_timeout=5).ping()
     except redis.RedisError as error:
@@ -41,7 +43,7 @@ def template_database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(template_database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Ordinary database tests share one copy, as the app's role, each in a transaction that is rolled back."""
+    """Ordinary database tests share one copy, as the app's role, each in a transaction rolled back."""
     database = databases.copy()
     with django_db_blocker.unblock(), databases.used(database):
         yield

@@ -1,4 +1,7 @@
-"""Databases of the tests: one migrated template, and copies of it. Nothing is ever flushed: the ledger refuses TRUNCATE."""
+"""Databases of the tests: one migrated template, and copies of it.
+
+Nothing is ever flushed: the ledger refuses TRUNCATE.
+"""
 
 import os
 from collections.abc import Iterator
@@ -33,9 +36,11 @@ class Database:
 
 
 def make_template() -> None:
-    """An empty database, migrated by the owner; kept without connections, as CREATE DATABASE … TEMPLATE demands."""
+    """An empty database, migrated by the owner; without connections, as CREATE DATABASE … TEMPLATE asks."""
     _administer("CREATE DATABASE {}", TEMPLATE)
-    with _default_connection(TEMPLATE, role=unquote(urlsplit(os.environ["DATABASE_OWNER_URL"]).username or "")):
+    with _default_connection(
+        TEMPLATE, role=unquote(urlsplit(os.environ["DATABASE_OWNER_URL"]).username or "")
+    ):
         call_command("migrate", verbosity=0, interactive=False)
 
 

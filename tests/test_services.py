@@ -33,4 +33,3 @@ def test_the_broker_is_valkey_or_redis_7_or_newer() -> None:
 
     assert server.get("server_name", "redis") in ("valkey", "redis")
     assert int(version.split(".")[0]) >= 7
-

@@ -9,12 +9,15 @@ from pathlib import Path
 from loyalty.local.processes import say
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MAC = ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium")
+MAC = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
 PACKAGES = ("chromium", "fonts-noto-cjk")
 
 
 class NoChromium(Exception):
-    """Browser tests need Chromium: install it (Debian: apt-get install chromium fonts-noto-cjk) or set CHROMIUM to its path."""
+    """Browser tests need Chromium: install it (Debian: chromium fonts-noto-cjk) or name it in CHROMIUM."""
 
 
 def find_or_install() -> str:

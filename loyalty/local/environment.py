@@ -71,7 +71,9 @@ def _make(folder: Path, lock: Path) -> None:
         _make_empty(folder)
     (folder / STAMP).unlink(missing_ok=True)
     _say(f"installing {lock.name} into {folder.name} …")
-    _call([uv(), "pip", "sync", "--quiet", "--python", python, "--require-hashes", lock], without="VIRTUAL_ENV")
+    _call(
+        [uv(), "pip", "sync", "--quiet", "--python", python, "--require-hashes", lock], without="VIRTUAL_ENV"
+    )
     # A stamp appears whole or not at all: a killed installation must not look finished.
     unfinished = folder / f"{STAMP}.new"
     unfinished.write_text(json.dumps(wanted))
@@ -85,14 +87,23 @@ def _make_empty(folder: Path) -> None:
     if importlib.util.find_spec("ensurepip") is None:
         _install_debian_venv()
     _call([sys.executable, "-m", "venv", folder])
-    _call([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-           "--no-warn-script-location", "--require-hashes", "-r", UV_LOCK, "--target", folder / "uv"])  # fmt: skip
+    pip: list[str | Path] = [
+        folder / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    _call([*pip, "--require-hashes", "--requirement", UV_LOCK, "--target", folder / "uv"])
 
 
 def _install_debian_venv() -> None:
     """Debian splits venv off its Python; root may fetch it, anybody else is told."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise EnvironmentFailed("this Python has no venv module; install it (Debian: apt-get install python3-venv).")
+        raise EnvironmentFailed(
+            "this Python has no venv module; install it (Debian: apt-get install python3-venv)."
+        )
     _call(["apt-get", "update", "-qq"])
     _call(["apt-get", "install", "-y", "-qq", "python3-venv"])
 
@@ -126,7 +137,9 @@ def _call(command: list[str | Path], *, without: str = "") -> None:
     environment = {name: text for name, text in os.environ.items() if name != without}
     done = subprocess.run([str(part) for part in command], env=environment, stdout=sys.stderr, check=False)
     if done.returncode != 0:
-        raise EnvironmentFailed(f"this command failed with exit code {done.returncode}: {' '.join(map(str, command))}")
+        raise EnvironmentFailed(
+            f"this command failed with exit code {done.returncode}: {' '.join(map(str, command))}"
+        )
 
 
 def _say(sentence: str) -> None:

@@ -17,6 +17,7 @@ from loyalty.local.valkey import Valkey
 
 # Programs first, then these, in this order and with this many seconds.
 PATIENCE = {"valkey": 0.5, "postgres": 1.5}
+RUNTIME_PREFIX = "/tmp/loyalty-"  # short on every system: a socket's path may have about 100 letters
 
 
 class MigrationFailed(Exception):
@@ -32,8 +33,7 @@ class Installation:
         self.supervisor = Supervisor(self._record)
         self.facts: dict[str, object] = {}
         self.is_empty = False
-        # Short and without spaces, whatever the home's path: a socket's path may have about 100 letters.
-        self.runtime = Path(tempfile.mkdtemp(prefix="loyalty-", dir="/tmp"))
+        self.runtime = Path(tempfile.mkdtemp(prefix=RUNTIME_PREFIX))
 
     def __enter__(self) -> "Installation":
         try:
@@ -52,6 +52,7 @@ class Installation:
     def start_servers(self) -> None:
         # Others must be able to pass through to the server's own folder inside it, whose mode is 0700.
         self.runtime.chmod(0o711)
+        self._sweep_up_after_a_kill()
         self._record(())
         if not self.environment.get("DATABASE_URL"):
             self._start_postgres()
@@ -95,10 +96,21 @@ class Installation:
         self.environment["REDIS_URL"] = server.url()
         self.facts["ports"] = {"valkey": server.port}
 
+    def _sweep_up_after_a_kill(self) -> None:
+        left = self.home.running().get("runtime", "")
+        if left.startswith(RUNTIME_PREFIX):
+            shutil.rmtree(left, ignore_errors=True)
+
     def _record(self, services: Iterable[Service]) -> None:
         pids = {service.name: service.process.pid for service in services if service.process}
         self.home.record(
-            {"command": self.command, "pid": os.getpid(), "pids": pids, **self.facts}
+            {
+                "command": self.command,
+                "pid": os.getpid(),
+                "pids": pids,
+                "runtime": str(self.runtime),
+                **self.facts,
+            }
             | {"environment": {name: self.environment.get(name) for name in _RECORDED}}
         )
 

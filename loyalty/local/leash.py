@@ -1,4 +1,4 @@
-"""Where the system has no parent-death signal (macOS): ends a child when the pipe held by its parent closes."""
+"""For systems without a parent-death signal (macOS): ends a child when the pipe held by its parent closes."""
 
 import os
 import signal

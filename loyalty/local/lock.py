@@ -1,4 +1,4 @@
-"""`./run lock`: the hashed lock files from pyproject.toml. They name packages and hashes, never where they come from."""
+"""`./run lock`: the hashed lock files from pyproject.toml. They name packages and hashes, but no registry."""
 
 import subprocess
 
@@ -17,7 +17,16 @@ PLAN: dict[str, list[str]] = {
 def main(arguments: list[str]) -> int:
     """Keeps the versions that still fit; `./run lock --upgrade` takes the newest."""
     for name, sources in PLAN.items():
-        command = [str(environment.uv()), "pip", "compile", *sources, *OPTIONS, *arguments, "--output-file", name]
+        command = [
+            str(environment.uv()),
+            "pip",
+            "compile",
+            *sources,
+            *OPTIONS,
+            *arguments,
+            "--output-file",
+            name,
+        ]
         if subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL).returncode != 0:
             raise EnvironmentFailed(f"{name} could not be made.")
         print(f"made {name}")

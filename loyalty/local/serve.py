@@ -81,7 +81,16 @@ def programs(installation: Installation, *, logs: bool) -> list[Service]:
     celery = [sys.executable, *quiet, "-m", "celery", "--quiet", "--app", "loyalty.celery"]
     commands = {
         "web": [sys.executable, "-m", "gunicorn", "-c", "python:loyalty.gunicorn"],
-        "worker": [*celery, "worker", "--pool", "threads", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"],
+        "worker": [
+            *celery,
+            "worker",
+            "--pool",
+            "threads",
+            "--loglevel",
+            "WARNING",
+            "--without-gossip",
+            "--without-mingle",
+        ],
         "beat": [*celery, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "WARNING"],
     }
     return [
@@ -124,7 +133,8 @@ def _readiness(address: str) -> str:
 
 def _refuse_home(home: Home) -> int:
     running = home.running()
-    say(f"{home.path} is in use by ./run {running.get('command', '')} (process {running.get('pid', 'unknown')}).")
+    holder = f"./run {running.get('command', '')} (process {running.get('pid', 'unknown')})"
+    say(f"{home.path} is in use by {holder}.")
     return HOME_TAKEN
 
 

