@@ -273,11 +273,20 @@ class SeenSignature(models.Model):
 class PassUpdate(models.Model):
     """How far one card has come: the account version it should show, and the one AlipayHK acknowledged.
 
-    Also drives the card's creation. Due times and leases are on the database's clock.
+    Also drives the card's creation. All times are on the database's clock. `credential` is the client that
+    made the card, empty before. `confirm_at` is when a push confirms what an uncertain answer left open.
     """
 
     wallet_pass = models.OneToOneField(
         Pass, on_delete=models.PROTECT, related_name="update", verbose_name=_("pass")
+    )
+    credential = models.ForeignKey(
+        Credential,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        verbose_name=_("credential"),
     )
     wanted_version = models.BigIntegerField(_("wanted version"), default=0)
     acknowledged_version = models.BigIntegerField(_("acknowledged version"), null=True, blank=True)
@@ -285,7 +294,11 @@ class PassUpdate(models.Model):
     acknowledged_at = models.DateTimeField(_("acknowledged"), null=True, blank=True)
     due_at = models.DateTimeField(_("next attempt"), null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    not_before_at = models.DateTimeField(
+        _("not before"), null=True, blank=True, help_text=_("AlipayHK asked us to wait.")
+    )
     confirmations_due = models.PositiveSmallIntegerField(_("confirming pushes due"), default=0)
+    confirm_at = models.DateTimeField(_("confirming push"), null=True, blank=True)
     leased_until_at = models.DateTimeField(_("leased until"), null=True, blank=True)
     lease = models.UUIDField(_("lease"), null=True, blank=True)
     called_at = models.DateTimeField(_("last call"), null=True, blank=True)
@@ -313,10 +326,40 @@ class PassUpdate(models.Model):
             models.Index(
                 fields=["dead_at"], condition=Q(dead_at__isnull=False), name="alipayhk_passupdate_dead"
             ),
+            models.Index(
+                fields=["wallet_pass"],
+                condition=Q(last_code="NO_CARD_TEMPLATE"),
+                name="alipayhk_passupdate_no_card",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.wallet_pass} {self.acknowledged_version}/{self.wanted_version}"
+
+
+class Circuit(models.Model):
+    """Whether one credential's gateway is worth calling: opened by unknown outcomes in a row, tried by probes."""
+
+    credential = models.OneToOneField(
+        Credential, on_delete=models.PROTECT, related_name="circuit", verbose_name=_("credential")
+    )
+    unknowns_in_row = models.PositiveIntegerField(_("unknown outcomes in a row"), default=0)
+    opened_at = models.DateTimeField(_("opened"), null=True, blank=True)
+    probe_at = models.DateTimeField(_("next probe"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("circuit")
+        verbose_name_plural = _("circuits")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(opened_at=None, probe_at=None)
+                | Q(opened_at__isnull=False, probe_at__isnull=False),
+                name="%(app_label)s_%(class)s_open_is_probed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential}: {self.unknowns_in_row}"
 
 
 class PassCall(models.Model):
