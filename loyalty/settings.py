@@ -14,6 +14,14 @@ def stop(name: str, sentence: str) -> NoReturn:
     raise SystemExit(f"{name}: {sentence}")
 
 
+def seconds(name: str, default: str) -> list[float]:
+    """Waits; fractions of a second serve trials that run faster than life."""
+    parts = [part.strip() for part in env.str(name, default=default).split(",")]
+    if not all(part.isascii() and part.replace(".", "", 1).isdigit() for part in parts):
+        stop(name, "must be numbers of seconds, separated by commas.")
+    return [float(part) for part in parts]
+
+
 def whole_numbers(name: str, default: str) -> list[int]:
     parts = [part.strip() for part in env.str(name, default=default).split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
@@ -178,8 +186,10 @@ ALIPAYHK_GATEWAY_HOSTS = env.list(
 )
 if IS_PRODUCTION and {"127.0.0.1", "localhost", "::1", "*"} & set(ALIPAYHK_GATEWAY_HOSTS):
     stop("ALIPAYHK_GATEWAY_HOSTS", "must not name this machine in production.")
-ALIPAYHK_RETRY_DELAYS = whole_numbers("ALIPAYHK_RETRY_DELAYS", "0,2,2,2,600,1800")
-ALIPAYHK_SETTLE_SECONDS = whole_number("ALIPAYHK_SETTLE_SECONDS", "60")
+ALIPAYHK_RETRY_DELAYS = seconds("ALIPAYHK_RETRY_DELAYS", "0,2,2,2,600,1800")
+ALIPAYHK_SETTLE_SECONDS, *more = seconds("ALIPAYHK_SETTLE_SECONDS", "60")
+if more:
+    stop("ALIPAYHK_SETTLE_SECONDS", "must be one number of seconds.")
 ALIPAYHK_REQUEST_WINDOW = whole_number("ALIPAYHK_REQUEST_WINDOW", "0")
 ALIPAYHK_AMOUNT_LIMIT_CENTS = whole_number("ALIPAYHK_AMOUNT_LIMIT_CENTS", "100000000")
 ALIPAYHK_SHARED_SIGNATURE_MS = whole_number("ALIPAYHK_SHARED_SIGNATURE_MS", "100")
