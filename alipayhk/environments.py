@@ -7,7 +7,7 @@ from django.conf import settings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
-# Printed in AlipayHK's guide; production refuses it by this SHA-256 of its SubjectPublicKeyInfo, however it is spelt.
+# Printed in AlipayHK's guide. Production knows it by this SHA-256 of its SubjectPublicKeyInfo and refuses it.
 DEV_KEY_FINGERPRINT = "1e2382d01e0e7218e00107c333197e55d9955b1bde3761016d883b43e774aaec"
 DEV_PUBLIC_KEY = (
     "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA0eIBay2+dwlrlNzhM3cHmnkOXC3GfK3+Zxoy+Ffug6XYYwJJvi5ZjN0opOhj"
@@ -57,7 +57,7 @@ def check_gateway(url: str) -> None:
 
 
 def is_key_refused(fingerprint: str, *, environment: str) -> bool:
-    """Whether a key may not serve: AlipayHK's published DEV key, in production or for AlipayHK's production."""
+    """Whether a key may not serve: the published DEV key, here in production or towards AlipayHK's."""
     return fingerprint == DEV_KEY_FINGERPRINT and (settings.IS_PRODUCTION or environment == "PROD")
 
 
@@ -68,5 +68,7 @@ def _split(url: str) -> SplitResult:
     except ValueError as error:
         raise GatewayRefused("The gateway is not an address.") from error
     if has_more or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
-        raise GatewayRefused("The gateway must be an address of scheme, host and port, without anything secret in it.")
+        raise GatewayRefused(
+            "The gateway must be an address of scheme, host and port, without anything secret in it."
+        )
     return parts

@@ -1,4 +1,4 @@
-"""Keeps secrets of the wire unreadable in the database, under the Fernet keys of LOYALTY_KEYS, newest first."""
+"""Keeps the wire's secrets unreadable in the database, by the Fernet keys of LOYALTY_KEYS, newest first."""
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings

@@ -1,0 +1,44 @@
+"""`register_mall FILE.json|-`: one mall from an operator's document, all or nothing, repeatable."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+
+from alipayhk import registration, strict_json
+from alipayhk.registration_document import Faulty
+from pms import clock
+
+
+class Command(BaseCommand):
+    help = "Create or update one mall with its group, program, credential, keys, card template and stores."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE.json", help="the document; - reads standard input")
+
+    def handle(self, *_: object, file: str, **__: object) -> None:
+        try:
+            document = strict_json.read(_bytes(file))
+            done = registration.register(document, now=clock.now())
+        except (Faulty, Unreadable) as error:
+            raise CommandError(str(error), returncode=2) from error
+        except strict_json.Malformed as error:
+            raise CommandError(f"document: {error}", returncode=2) from error
+        self.stdout.write(
+            json.dumps(
+                {"mall": done.mall_tag, "created": done.created, "updated": done.updated}, ensure_ascii=False
+            )
+        )
+
+
+class Unreadable(Exception):
+    """The file cannot be read."""
+
+
+def _bytes(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Unreadable(f"document: {file} cannot be read: {error.strerror}.") from error
