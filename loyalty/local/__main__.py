@@ -4,6 +4,7 @@ import os
 import sys
 from importlib import import_module
 
+from loyalty.local.demo import DemoFailed
 from loyalty.local.environment import ROOT, EnvironmentFailed
 from loyalty.local.installation import MigrationFailed
 from loyalty.local.postgres import PostgresFailed
@@ -19,7 +20,7 @@ COMMANDS = {
     "manage": "Django's management commands: register_mall, state, prove, sweep, deadletters …",
     "lock": "make the requirements*.txt lock files anew from pyproject.toml",
 }
-FAILURES = (EnvironmentFailed, MigrationFailed, PostgresFailed, ValkeyFailed)
+FAILURES = (DemoFailed, EnvironmentFailed, MigrationFailed, PostgresFailed, ValkeyFailed)
 
 
 def main(arguments: list[str]) -> int:

@@ -37,7 +37,7 @@ def run(command: str, *, port: int, then: Callable[[Installation], None], logs: 
     home = Home.of_environment()
     if home.is_taken():
         return _refuse_home(home)
-    if _is_used(port):
+    if is_used(port):
         say(f"{command}: port {port} is in use by another program; choose one with --port or PORT.")
         return PORT_TAKEN
     processes.stop_on_signals()
@@ -138,7 +138,7 @@ def _refuse_home(home: Home) -> int:
     return HOME_TAKEN
 
 
-def _is_used(port: int) -> bool:
+def is_used(port: int) -> bool:
     with socket.socket() as probe:
         # As gunicorn binds: a port in TIME_WAIT is free, one with a listener is not.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
