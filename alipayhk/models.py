@@ -338,7 +338,7 @@ class PassUpdate(models.Model):
 
 
 class Circuit(models.Model):
-    """Whether one credential's gateway is worth calling: opened by unknown outcomes in a row, tried by probes."""
+    """Whether a credential's gateway is worth calling: opened by unknown outcomes in a row, tried by probes."""
 
     credential = models.OneToOneField(
         Credential, on_delete=models.PROTECT, related_name="circuit", verbose_name=_("credential")
