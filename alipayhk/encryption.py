@@ -111,24 +111,31 @@ def decrypt(
         raise DecryptionFailed(f"only {ALGORITHM} is supported")
     secret = _unwrap(header.symmetric_key, key, scheme)
     try:
-        cipher_text = signature.read_base64("".join(body.decode("ascii").split()))
-        vector, cipher_text = _split(cipher_text, scheme)
-        decryptor = _cipher(secret, vector).decryptor()
-        padded = decryptor.update(cipher_text) + decryptor.finalize()
-        unpadder = PKCS7(BLOCK * 8).unpadder()
-        return unpadder.update(padded) + unpadder.finalize()
+        # Without a key the work is done under a random one, so that both failures look and last alike.
+        plain = _plain(body, secret or secrets.token_bytes(32), scheme)
     except ValueError:
         # The reason is cut off on purpose: it must reach neither a log nor an answer.
         raise DecryptionFailed("the body cannot be decrypted") from None
+    if not secret:
+        raise DecryptionFailed("the body cannot be decrypted")
+    return plain
 
 
 def _unwrap(text: str, key: RSAPrivateKey, scheme: Scheme) -> bytes:
-    """The AES key, or a random one if it cannot be had, so that both failures look and last alike."""
+    """The AES key, or nothing if it cannot be had."""
     try:
         secret = key.decrypt(signature.read_base64(text), _key_padding(scheme))
     except ValueError:
-        secret = b""
-    return secret if len(secret) in KEY_LENGTHS else secrets.token_bytes(32)
+        return b""
+    return secret if len(secret) in KEY_LENGTHS else b""
+
+
+def _plain(body: bytes, secret: bytes, scheme: Scheme) -> bytes:
+    vector, cipher_text = _split(signature.read_base64("".join(body.decode("ascii").split())), scheme)
+    decryptor = _cipher(secret, vector).decryptor()
+    padded = decryptor.update(cipher_text) + decryptor.finalize()
+    unpadder = PKCS7(BLOCK * 8).unpadder()
+    return unpadder.update(padded) + unpadder.finalize()
 
 
 def _split(cipher_text: bytes, scheme: Scheme) -> tuple[bytes, bytes]:
