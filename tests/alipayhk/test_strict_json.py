@@ -86,22 +86,22 @@ MALFORMED = {
 
 @pytest.mark.parametrize(("body", "sentence"), MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformed_body_is_refused_at_once_and_in_words(body: bytes, sentence: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(strict_json.Malformed, match=sentence):
         strict_json.read(body)
 
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_many_names_given_twice_take_no_longer() -> None:
     body = ("{" + ",".join(f'"{n}":1' for n in range(8000)) + ',"7999":1}').encode()
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(strict_json.Malformed, match="'7999' is given twice"):
         strict_json.read(body)
 
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize(
