@@ -1,4 +1,4 @@
-"""Whether this installation may be trusted with traffic: the process lives, and PostgreSQL is as the ledger needs it."""
+"""Whether this installation may be trusted: the process lives, and PostgreSQL is as the ledger needs it."""
 
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor

@@ -35,7 +35,7 @@ def whole_number(name: str, default: str) -> int:
 
 
 def secret(name: str) -> str:
-    value = env.str(name, default="")
+    value: str = env.str(name, default="")
     if len(value) < 40 or "change-me" in value:
         stop(name, "must be a secret of at least 40 letters; .env.example tells how to make one.")
     return value

@@ -21,6 +21,7 @@ class Applicant:
     phone: str
     phone_raw: str
     email: str
+    name: str = ""
 
 
 @atomic
@@ -63,6 +64,7 @@ def _find_or_make_member(program: Program, applicant: Applicant, *, now: datetim
     member = Member.objects.create(
         program=program,
         card_number=new_card_number(),
+        name=applicant.name,
         phone="" if by_phone else applicant.phone,
         phone_raw=applicant.phone_raw,
         email="" if by_email else applicant.email,

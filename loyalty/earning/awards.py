@@ -3,10 +3,10 @@
 Both must run in their caller's atomic block, beside what else becomes true with the award.
 """
 
+import json
 from datetime import datetime
 
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from loyalty.earning import duplicates, purchases, rules
 from loyalty.earning.models import Award, Transaction
@@ -37,7 +37,7 @@ WITH purchase AS (
     INSERT INTO earning_award (transaction_id, rule_version_id, posting_id, points, counted_cents,
         reasons, conditions, awarded_at)
     SELECT purchase.id, %(version_id)s, %(posting_id)s, %(points)s, %(counted_cents)s,
-        %(reasons)s, %(conditions)s, %(now)s
+        %(reasons)s::jsonb, %(conditions)s::jsonb, %(now)s
     FROM purchase
     WHERE %(is_judged)s AND (SELECT count(*) FROM claims) = cardinality(%(kinds)s::text[])
 )
@@ -106,7 +106,8 @@ def _post(found: Found, judgement: Judgement, *, transaction_id: int, now: datet
 
 
 def _give(found: Found, *, points: int, transaction_id: int, now: datetime) -> int:
-    assert found.account_id is not None and found.issued_id is not None  # opened by _with_accounts
+    assert found.account_id is not None  # both opened by _with_accounts
+    assert found.issued_id is not None
     return postings.earn(
         posting_id=found.posting_id,
         account_id=found.account_id,
@@ -166,8 +167,8 @@ def _record(
                 "posting_id": found.posting_id if judgement.points else None,
                 "points": judgement.points,
                 "counted_cents": judgement.counted_cents,
-                "reasons": Jsonb(judgement.reasons),
-                "conditions": Jsonb(judgement.conditions),
+                "reasons": json.dumps(judgement.reasons),
+                "conditions": json.dumps(judgement.conditions),
                 "is_judged": state != Transaction.State.PARKED,
             },
         )

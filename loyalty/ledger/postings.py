@@ -4,9 +4,9 @@ Each posting takes one row lock, on the member's account, and is one statement: 
 the rest of the statement appends. Callers own the atomic block.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -121,7 +121,7 @@ def claw_back(
     )
 
 
-def _post(statement: str, values: Mapping[str, object]) -> Posted:
+def _post(statement: str, values: dict[str, Any]) -> Posted:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         row = cursor.fetchone()

@@ -1,0 +1,122 @@
+"""Judges what had to wait: when its missing half comes, on every sweep, and when staff say so.
+
+Each notification is judged in a block of its own, under its row's lock, by the same function as in the webhook.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.transaction import atomic
+
+from alipayhk import inbox, judging, messages
+from alipayhk.messages import Message, Unreadable
+from alipayhk.models import Notification
+from loyalty.earning import awards
+from loyalty.earning.models import Transaction
+from loyalty.earning.outcomes import Outcome
+from pms.models import User
+
+log = logging.getLogger(__name__)
+alarm = logging.getLogger("loyalty.alarm")
+
+MOST_JUDGED_IN_A_WEBHOOK = 20
+LONGEST_RETRY = timedelta(hours=1)
+
+# Parked rows whose missing half exists now, whichever door it came by.
+READY = """
+SELECT n.id FROM alipayhk_notification n
+WHERE n.state = 'PARKED' AND (
+    n.try_at <= %(now)s
+    OR n.waits_for LIKE 'USER:%%' AND EXISTS (
+        SELECT FROM members_pass p JOIN members_program g ON g.id = p.program_id
+        WHERE g.group_id = n.group_id AND p.user_id = substr(n.waits_for, 6))
+    OR n.waits_for LIKE 'PAYMENT:%%' AND EXISTS (
+        SELECT FROM earning_transaction t
+        WHERE t.group_id = n.group_id AND upper(t.payment_number) = substr(n.waits_for, 9)
+            AND t.state NOT IN ('PARKED', 'HELD'))
+    OR n.waits_for LIKE 'STORE:%%' AND EXISTS (
+        SELECT FROM pms_store s JOIN pms_mall m ON m.id = s.mall_id
+        WHERE s.group_id = n.group_id AND s.state = 'ACTIVE' AND m.state = 'ACTIVE'
+            AND substr(n.waits_for, 7) IN (s.pms_label, s.merchant_id))
+    OR n.waits_for LIKE 'MALL:%%' AND EXISTS (
+        SELECT FROM pms_mall m WHERE m.id::text = substr(n.waits_for, 6) AND m.state = 'ACTIVE'))
+ORDER BY n.received_at LIMIT %(limit)s
+"""
+
+
+def sweep(*, now: datetime, limit: int = 1000) -> int:
+    """Judge every parked notification that can be judged now; returns how many are parked no longer."""
+    with connection.cursor() as cursor:
+        cursor.execute(READY, {"now": now, "limit": limit})
+        ready = [row[0] for row in cursor.fetchall()]
+    return sum(_judge_safely(notification_id, now=now) for notification_id in ready)
+
+
+def judge_waiting(*, group_id: int, waits_for: str, now: datetime) -> int:
+    """Judge what waits for `USER:<id>` or `PAYMENT:<number>`, oldest first; the sweep takes what is too many."""
+    waiting = Notification.objects.filter(
+        group_id=group_id, waits_for=waits_for, state=Notification.State.PARKED
+    ).order_by("received_at")
+    ids = list(waiting.values_list("pk", flat=True)[:MOST_JUDGED_IN_A_WEBHOOK])
+    return sum(_judge_safely(notification_id, now=now) for notification_id in ids)
+
+
+def try_again(*, notification: Notification, by: User, now: datetime) -> Notification:
+    """Staff ask for another judgement of a parked or rejected notification."""
+    log.info("%s has notification %d judged again", by.get_username(), notification.pk)
+    _judge(notification.pk, now=now)
+    notification.refresh_from_db()
+    return notification
+
+
+def confirm(*, notification: Notification, by: User, now: datetime) -> Notification:
+    """Staff stand by what made the notification doubtful; it is judged as it reads."""
+    Notification.objects.filter(pk=notification.pk).update(is_confirmed=True)
+    return try_again(notification=notification, by=by, now=now)
+
+
+def _judge_safely(notification_id: int, *, now: datetime) -> bool:
+    """One that fails must not hold up the others; it is tried again, later each time."""
+    try:
+        return _judge(notification_id, now=now)
+    except Exception as error:  # unexpected by definition: ordinary outcomes are values
+        alarm.exception("notification %d could not be judged: %s", notification_id, type(error).__name__)
+        _postpone(notification_id, now=now)
+        return False
+
+
+def _judge(notification_id: int, *, now: datetime) -> bool:
+    """Whether the notification is parked no longer. One that somebody else is judging is left to them."""
+    with atomic():
+        rows = Notification.objects.select_for_update(of=("self",), skip_locked=True).select_related(
+            "credential"
+        )
+        notification = rows.filter(pk=notification_id, state__in=("PARKED", "REJECTED")).first()
+        if notification is None:
+            return False
+        try:
+            outcome = _outcome(notification, now=now)
+        except Unreadable as fault:
+            log.info("notification %d is still unreadable: %s", notification_id, fault.code)
+            return False
+        inbox.finish(notification_id, outcome, is_first_answer=False, now=now)
+    return inbox.STATES[outcome.verdict][0] != Notification.State.PARKED
+
+
+def _outcome(notification: Notification, *, now: datetime) -> Outcome:
+    if notification.transaction_id is not None and notification.kind == Notification.Kind.BILL:
+        transaction = Transaction.objects.select_for_update(of=("self",), no_key=True).get(
+            pk=notification.transaction_id
+        )
+        if transaction.state == Transaction.State.PARKED:
+            return awards.complete(transaction=transaction, now=now)
+    message: Message = messages.of(notification)
+    reading = messages.read(message, now=notification.received_at)
+    return judging.judge(reading.notice, message=message, is_confirmed=notification.is_confirmed, now=now)
+
+
+def _postpone(notification_id: int, *, now: datetime) -> None:
+    notification = Notification.objects.get(pk=notification_id)
+    wait = min(inbox.FIRST_RETRY * 2 ** min(notification.tries, 10), LONGEST_RETRY)
+    Notification.objects.filter(pk=notification_id).update(tries=notification.tries + 1, try_at=now + wait)
