@@ -9,7 +9,7 @@ import pytest
 import redis
 from pytest_django import DjangoDbBlocker
 
-from tests import databases
+from tests import databases, live
 from tests.databases import Database
 
 NEEDED = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "CHROMIUM", "LOYALTY_SDK_PYTHON")
@@ -71,3 +71,30 @@ def chromium() -> Path:
 def sdk_python() -> Path:
     """The Python of the environment in which the vendor's SDK lives."""
     return Path(os.environ["LOYALTY_SDK_PYTHON"])
+
+
+@pytest.fixture(scope="session")
+def live_installation() -> Iterator[live.Installation]:
+    """Web, worker, beat and servers of their own, as `./run serve` starts them; shared, so kill nothing in it."""
+    installation = live.Installation(**live.BRISK)
+    yield installation
+    installation.remove()
+
+
+@pytest.fixture(scope="session")
+def live_simulator(live_installation: live.Installation) -> Iterator[live.Simulator]:
+    """AlipayHK's twin with the demo mall, registered with the shared installation."""
+    simulator = live_installation.with_simulator()
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture
+def own_installation(template_database: None) -> Iterator[live.Installation]:
+    """An installation of this test alone, to be killed at will; its database is a copy on the run's server."""
+    database = databases.copy()
+    urls = {"DATABASE_URL": database.url, "DATABASE_OWNER_URL": database.owner_url}
+    installation = live.Installation(**urls, **live.BRISK)
+    yield installation
+    installation.remove()
+    databases.drop(database.name)

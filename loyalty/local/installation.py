@@ -44,7 +44,7 @@ class Installation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        processes.ignore_signals()
+        processes.ignore_further_signals()
         self.supervisor.stop_all(PATIENCE)
         shutil.rmtree(self.runtime, ignore_errors=True)
         self.home.give_back()

@@ -17,6 +17,7 @@ from typing import IO
 
 PR_SET_PDEATHSIG = 1
 RESTART_AFTER = 1.0
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Held open by us alone: on systems without a parent-death signal, its end tells the leashes that we are gone.
 _LEASH_READ, _LEASH_WRITE = os.pipe()
 
@@ -167,19 +168,21 @@ class Supervisor:
 
 
 def stop_on_signals() -> None:
-    """SIGTERM, SIGINT and SIGHUP raise StopRequested once; while stopping, further ones are ignored."""
-
-    def stop(_number: int, _frame: object) -> None:
-        ignore_signals()
-        raise StopRequested
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, stop)
+    """SIGTERM, SIGINT and SIGHUP raise StopRequested once."""
+    for number in _STOPS:
+        signal.signal(number, _request_stop)
 
 
-def ignore_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+def ignore_further_signals() -> None:
+    """While stopping, where `stop_on_signals` was said; others keep their own handling."""
+    for number in _STOPS:
+        if signal.getsignal(number) is _request_stop:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _request_stop(_number: int, _frame: object) -> None:
+    ignore_further_signals()
+    raise StopRequested
 
 
 def say(sentence: str) -> None:

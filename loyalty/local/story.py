@@ -45,7 +45,7 @@ def _steps(stage: "_Stage") -> Iterator[str]:
     wing = stage.join("69876543")
     bill = stage.pay(wing, 62_000, "PMS0004", fault="duplicate", count=3)
     points = stage.shows(wing, 620)
-    yield f"Wing pays HK$620.00 at Thread Street; the notice comes three times, his card shows {points} points."
+    yield f"Wing pays HK$620.00 at Thread Street. The notice comes thrice, his card: {points} points."
     stage.refund(wing, bill, 20_000, "PMS0004")
     yield f"He returns a shirt for HK$200.00; his card goes down to {stage.shows(wing, 420)} points."
 
@@ -99,9 +99,8 @@ class _Stage:
         return cards[0]["points"] if cards else None
 
     def _send(self, kind: str, fields: Json, **manner: Any) -> Json:
-        notice: Json = _call(self._simulator, "POST", "send", {"kind": kind, "fields": fields, **manner})[
-            "notice"
-        ]
+        order = {"kind": kind, "fields": fields, **manner}
+        notice: Json = _call(self._simulator, "POST", "send", order)["notice"]
         return notice
 
 
