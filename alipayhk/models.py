@@ -75,6 +75,7 @@ class CredentialKey(models.Model):
         ALIPAYHK = "ALIPAYHK", _("AlipayHK's")
 
     class State(models.TextChoices):
+        PREPARED = "PREPARED", _("prepared, not in use yet")
         ACTIVE = "ACTIVE", _("active")
         RETIRING = "RETIRING", _("retiring")
         REVOKED = "REVOKED", _("revoked")
@@ -250,6 +251,9 @@ class Notification(models.Model):
             ),
             models.Index(fields=["mall", "-received_at"], name="alipayhk_notification_recent"),
             models.Index(fields=["transaction"], name="alipayhk_notification_tx"),
+            models.Index(
+                fields=["repeats"], condition=Q(repeats__gt=0), name="alipayhk_notification_repeats"
+            ),
         ]
 
     def __str__(self) -> str:

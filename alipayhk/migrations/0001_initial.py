@@ -87,7 +87,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('side', models.CharField(choices=[('OURS', 'ours'), ('ALIPAYHK', "AlipayHK's")], max_length=16, verbose_name='side')),
                 ('version', models.PositiveIntegerField(verbose_name='version')),
-                ('state', models.CharField(choices=[('ACTIVE', 'active'), ('RETIRING', 'retiring'), ('REVOKED', 'revoked')], default='ACTIVE', max_length=16, verbose_name='state')),
+                ('state', models.CharField(choices=[('PREPARED', 'prepared, not in use yet'), ('ACTIVE', 'active'), ('RETIRING', 'retiring'), ('REVOKED', 'revoked')], default='ACTIVE', max_length=16, verbose_name='state')),
                 ('public_key', models.TextField(help_text='Base64 of the X.509 form, as AlipayHK exchanges it.', verbose_name='public key')),
                 ('sealed_private_key', models.TextField(blank=True, verbose_name='private key (sealed)')),
                 ('fingerprint', models.CharField(max_length=64, verbose_name='fingerprint')),
@@ -233,6 +233,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='notification',
             index=models.Index(fields=['transaction'], name='alipayhk_notification_tx'),
+        ),
+        migrations.AddIndex(
+            model_name='notification',
+            index=models.Index(condition=models.Q(('repeats__gt', 0)), fields=['repeats'], name='alipayhk_notification_repeats'),
         ),
         migrations.AddConstraint(
             model_name='notification',
