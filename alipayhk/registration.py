@@ -180,9 +180,8 @@ def _with_preset(given: Wire) -> Wire:
             if preset.template_code and given.card_template is not None
             else given.card_template,
         )
-    for key, part in (("public_keys", wire.public_keys), ("card_template", wire.card_template)):
-        if not part:
-            raise Faulty(f"alipayhk.{key}", "is missing.")
+    if not wire.public_keys:
+        raise Faulty("alipayhk.public_keys", "is missing.")
     if "private_key" not in wire.keys:
         raise Faulty("alipayhk.private_key", "is missing; null leaves it to be made by new_key.")
     return wire

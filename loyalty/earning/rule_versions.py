@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from django.db.transaction import atomic
 
 from loyalty.earning.models import Rule, RuleVersion
-from loyalty.earning.rules import Terms
 from members.models import Program
 
 # Payments of any age are judged, so the first version covers all of the past.
@@ -43,18 +42,6 @@ def figures_of(version: RuleVersion) -> Figures:
         points_numerator=version.points_numerator,
         points_denominator=version.points_denominator,
         rounding=version.rounding,
-        min_spend_cents=version.min_spend_cents,
-        is_min_spend_on_net=version.is_min_spend_on_net,
-        max_spend_cents=version.max_spend_cents,
-    )
-
-
-def terms_of(version: RuleVersion) -> Terms:
-    """The same figures as the pure rules take them."""
-    return Terms(
-        numerator=version.points_numerator,
-        denominator=version.points_denominator,
-        is_half_up=version.rounding == RuleVersion.Rounding.HALF_UP,
         min_spend_cents=version.min_spend_cents,
         is_min_spend_on_net=version.is_min_spend_on_net,
         max_spend_cents=version.max_spend_cents,

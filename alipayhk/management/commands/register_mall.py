@@ -13,6 +13,7 @@ from pms import clock
 
 
 class Command(BaseCommand):
+    requires_system_checks: list[str] = []
     help = "Create or update one mall with its group, program, credential, keys, card template and stores."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
