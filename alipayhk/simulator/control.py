@@ -13,6 +13,7 @@ from alipayhk.simulator.twin import Twin
 
 Json = dict[str, Any]
 Query = dict[str, str]
+_OPTIONS = ("patience", "rest", "watch", "quiet", "seed")
 
 
 class Unknown(Exception):
@@ -120,9 +121,7 @@ class Control:
         name = str(query["id"] or order.get("run", ""))
         if name not in scenarios.SCENARIOS:
             raise Unknown(f"no scenario {name}")
-        options = {
-            option: order[option] for option in ("patience", "rest", "seed") if order.get(option) is not None
-        }
+        options = {option: order[option] for option in _OPTIONS if order.get(option) is not None}
         return self._twin.play(name, client_id=order.get("client_id"), **options)
 
     def _reset(self, _query: Query, _order: Json) -> Json:

@@ -16,9 +16,9 @@ from alipayhk.simulator.clients import ClientRefused
 from alipayhk.simulator.faults import FaultRefused
 from alipayhk.simulator.gateway import Request
 from alipayhk.simulator.notices import NoticeRefused, new_user
-from alipayhk.simulator.page import forms, parts
+from alipayhk.simulator.page import forms, parts, words
 from alipayhk.simulator.page.parts import Banner
-from alipayhk.simulator.page.words import Words, words
+from alipayhk.simulator.page.words import Words
 from alipayhk.simulator.replies import Reply
 from alipayhk.simulator.twin import Twin
 
@@ -54,7 +54,7 @@ class Page:
         address = urlsplit(request.target.decode("ascii", "replace"))
         query = dict(parse_qsl(address.query))
         if request.method == "POST" and address.path in self._actions:
-            return self._act(address.path, dict(parse_qsl(request.body.decode("utf-8", "replace"))))
+            return self._act(address.path, _fields(request.body))
         if request.method == "GET" and address.path in _FILES:
             return _file(address.path)
         if request.method == "GET" and address.path in ("/", "/live"):
@@ -62,7 +62,7 @@ class Page:
         return _html("<p>404</p>", status=404)
 
     def _show(self, path: str, query: Fields) -> Reply:
-        language = words(query.get("lang", ""))
+        language = words.in_language(query.get("lang", ""))
         live = parts.live(self._twin, language)
         if path == "/live":
             return _html(live)
@@ -113,11 +113,16 @@ class Page:
         return banner
 
 
+def _fields(body: bytes) -> Fields:
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
 def _order(fields: Fields) -> dict[str, Any]:
     """The form *Send a notice* in the words of the control API."""
     kind = fields.get("kind", "bill")
     user_id = fields.get("user_id", "").strip() or new_user()
-    amount = {"currency": "HKD", "value": _cents(fields.get("amount", "0"))}
+    cents = 0 if kind == "membercard" else _cents(fields.get("amount", ""))
+    amount = {"currency": "HKD", "value": cents}
     wire: dict[str, dict[str, Any]] = {
         "membercard": {"userId": user_id},
         "bill": {"userId": user_id, "orderAmount": amount, **_named(fields, "pmsLabel", "billNo")},
@@ -138,7 +143,7 @@ def _named(fields: Fields, *names: str) -> Fields:
 def _cents(text: str) -> int:
     """HK$ with at most two decimals, read without floats."""
     whole, _, part = text.strip().replace(",", "").partition(".")
-    if not (whole.isdigit() and len(part) <= 2 and (part.isdigit() or not part)):
+    if not (text.isascii() and whole.isdigit() and len(part) <= 2 and (part.isdigit() or not part)):
         raise NoticeRefused("the amount must look like 138.90")
     return int(whole) * 100 + int(part.ljust(2, "0"))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-_TABLE: dict[str, tuple[str, str]] = {
+TABLE: dict[str, tuple[str, str]] = {
     "title": ("AlipayHK simulator", "AlipayHK 模擬器"),
     "lead": ("An offline twin: no real wallet, no real money", "離線模擬：沒有真實錢包，沒有真實款項"),
     "other_language": ("繁體中文", "English"),
@@ -90,13 +90,13 @@ class Words:
     code: str
 
     def __call__(self, key: str) -> str:
-        english, chinese = _TABLE.get(key, (key, key))
+        english, chinese = TABLE.get(key, (key, key))
         return self.pick(english, chinese)
 
     def pick(self, english: str, chinese: str) -> str:
         return chinese if self.code == "zh-Hant" else english
 
 
-def words(code: str) -> Words:
+def in_language(code: str) -> Words:
     """The language asked for; English unless it is Chinese."""
     return Words(code="zh-Hant" if code.startswith("zh") else "en")

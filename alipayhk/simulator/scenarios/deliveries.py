@@ -2,8 +2,6 @@
 
 from alipayhk.simulator.scenarios.stage import Stage, Verdict, answers
 
-# Longer than the mall's quick retries (2 s apart), so a card given up for good can be told from a slow one.
-QUIET_SECONDS = 5.0
 # Turns 2 m, 10 m, 10 m into fractions of a second: a scenario must not wait for a day.
 BRISK_LADDER = 0.0005
 
@@ -102,7 +100,7 @@ def permanent_code(stage: Stage) -> Verdict:
     stage.fault("updatePass", user_id, "permanent", code="PASS_UPDATE_FAIL")
     payment = stage.pay(user_id, 22_000)
     stage.wait_until(lambda: stage.calls(user_id, "updatePass") > before)
-    shown = stage.unmoved(user_id, QUIET_SECONDS)
+    shown = stage.unmoved(user_id, stage.quiet)
     calls = stage.calls(user_id, "updatePass") - before
     return Verdict(
         expected={"answers": {"SUCCESS": 1}, "calls": 1, "points": 0},

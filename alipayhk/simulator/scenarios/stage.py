@@ -31,7 +31,10 @@ class Verdict:
 
 @dataclass
 class Stage:
-    """One scenario's view of one mall. `patience` bounds every wait for a card, in seconds."""
+    """One scenario's view of one mall. In seconds: `patience` bounds every wait for a card, `rest` is how long
+    a right card must stay right, `watch` how long a card is watched that should not move, `quiet` how long
+    a mall must keep silent to have given up: longer than its quick retries, which are 2 s apart.
+    """
 
     client: Client
     sender: Sender
@@ -40,6 +43,8 @@ class Stage:
     ring: Ring
     patience: float = 45.0
     rest: float = 0.6
+    watch: float = 1.5
+    quiet: float = 5.0
     seed: int = 20231121
     _users: list[str] = field(default_factory=list)
 
@@ -109,9 +114,9 @@ class Stage:
         time.sleep(self.rest)
         return self.shown(user_id)
 
-    def unmoved(self, user_id: str, seconds: float = 1.5) -> int | None:
+    def unmoved(self, user_id: str, seconds: float | None = None) -> int | None:
         """What the card shows after a while in which it had time to change wrongly."""
-        time.sleep(seconds)
+        time.sleep(self.watch if seconds is None else seconds)
         return self.shown(user_id)
 
     def wait_until(self, condition: Callable[[], bool], seconds: float | None = None) -> bool:
