@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection
@@ -182,7 +183,7 @@ def _bury(refused: list[Called]) -> None:
     )
 
 
-def _run(statement: str, results: list[Called], **parameters: object) -> None:
+def _run(statement: str, results: list[Called], **parameters: Any) -> None:
     if not results:
         return
     ids = [result.claimed.update_id for result in results]
