@@ -201,13 +201,20 @@ class Sender:
             user_id=notice.user_id,
             fault=notice.fault,
             status=answer.status,
-            outcome="DONE" if verdict.acknowledged else "REFUSED" if answer.status else "FAULT",
+            outcome=_outcome(verdict),
             code=verdict.code,
             seconds=answer.seconds,
             request=envelope.body,
             answer=answer.body or answer.error.encode(),
             tracer_id=envelope.headers.get("Tracer-Id", ""),
         )
+
+
+def _outcome(verdict: post.Verdict) -> str:
+    """DONE, REFUSED in words, or FAULT: no answer, or one that proves nothing."""
+    if verdict.acknowledged:
+        return "DONE"
+    return "REFUSED" if verdict.code not in ("", "SUCCESS") else "FAULT"
 
 
 def _in(seconds: float) -> str:

@@ -21,11 +21,16 @@ class StoryBroken(Exception):
 def tell(simulator: str) -> None:
     """Play all steps, a sentence each; a step that fails is told too, and the demo goes on running."""
     try:
-        for sentence in _steps(_Stage(simulator)):
-            print(f"  {sentence}", flush=True)
+        play(simulator_url=simulator, say=lambda sentence: print(f"  {sentence}", flush=True))
         print("\nThe story is told; everything keeps running.", flush=True)
     except (StoryBroken, OSError) as error:
         print(f"\nThe story stopped: {error}", flush=True)
+
+
+def play(*, simulator_url: str, say: Callable[[str], None]) -> None:
+    """Every step of the story, with what the cards really show; raises StoryBroken where it goes wrong."""
+    for sentence in _steps(_Stage(simulator_url)):
+        say(sentence)
 
 
 def answers(simulator: str) -> bool:
@@ -58,6 +63,14 @@ def _steps(stage: "_Stage") -> Iterator[str]:
     stage.pay(mei, 45_600, "PMS0009", fault="lost_acknowledgement", ladder_scale=0.01)
     points = stage.shows(mei, 594)
     yield f"Mei Ling pays HK$456.00; our answer gets lost and AlipayHK sends again, late: {points} points, once."
+
+    stage.fail(wing, "system_error_before", times=2)
+    stage.pay(wing, 18_000, "PMS0002")
+    yield f"Wing pays HK$180.00 while AlipayHK's gateway fails; his card still shows {stage.now(wing)} points."
+    started = time.monotonic()
+    points, calls = stage.shows(wing, 600), stage.calls(wing)
+    waited = time.monotonic() - started
+    yield f"{waited:.0f} s and {calls} update calls in all later the card has caught up: {points} points."
 
 
 class _Stage:
@@ -93,6 +106,20 @@ class _Stage:
         if shown != points:
             raise StoryBroken(f"the card of {user_id} shows {shown} points instead of {points}.")
         return points
+
+    def now(self, user_id: str) -> int | None:
+        """What the card shows at this moment."""
+        return self._points(user_id)
+
+    def calls(self, user_id: str) -> int:
+        """How many update calls this card has had."""
+        found = _call(self._simulator, "GET", f"calls?direction=IN&user_id={user_id}")["calls"]
+        return sum(call["api"] == "updatePass" for call in found)
+
+    def fail(self, user_id: str, fault: str, *, times: int) -> None:
+        """The next card updates of this person meet a fault at AlipayHK."""
+        plan = {"api": "updatePass", "fault": fault, "times": times, "user_id": user_id}
+        _call(self._simulator, "POST", "faults", plan)
 
     def _points(self, user_id: str) -> int | None:
         cards = _call(self._simulator, "GET", f"cards?user_id={user_id}")["cards"]

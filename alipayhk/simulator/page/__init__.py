@@ -82,7 +82,9 @@ class Page:
     def _send(self, fields: Fields) -> Banner:
         notice = self._twin.send(_order(fields))
         seen = ", ".join(f"{one['status']} {one['code'] or one['why']}" for one in notice.attempts)
-        return self._say(good=notice.acknowledged, title=f"{notice.kind} {notice.reference}", text=seen)
+        # A forged notice has come out well when it was turned away.
+        good = notice.acknowledged != (notice.fault in faults.FORGED)
+        return self._say(good=good, title=f"{notice.kind} {notice.reference}", text=seen)
 
     def _resend(self, fields: Fields) -> Banner:
         notice = self._twin.resend(int(fields.get("number", "0")))

@@ -68,7 +68,7 @@ def _gateway(twin: Twin, language: Words) -> str:
 
 def _scenarios(language: Words) -> str:
     choices = [(name, f"{name} – {sentence}") for name, sentence in scenarios.sentences().items()]
-    fields = _select("run", language("scenarios"), choices)
+    fields = _select("run", language("scenario"), choices)
     return _form("/scenarios", language("scenarios"), "", fields, language("play_button"), language)
 
 

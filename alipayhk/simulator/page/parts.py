@@ -39,6 +39,7 @@ def header(twin: Twin, language: Words) -> str:
         f"<header><div><h1>{escape(language('title'))}</h1><p>{escape(language('lead'))}</p></div>"
         f'<div class="where"><span>{escape(language("mall"))} <b>{mall}</b></span>'
         f"<code>{escape(client.mall_url)}/{escape(client.tag)}</code></div>"
+        f'<a class="jump" href="#forms">{escape(language("send"))} ↓</a>'
         f'<a class="language" href="/?lang={other}" lang="{other}">{escape(language("other_language"))}</a>'
         "</header>"
     )
@@ -86,7 +87,7 @@ def _card(card: Card, client: Client | None, language: Words) -> str:
         f'<div class="owner"><span>{escape(_owner(card, client, language))}</span>{_curve(card)}</div>'
         f'<div class="strip">{_bars(card.pass_id)}<code>{escape(card.pass_id)}</code></div>'
         f"<footer><span>{escape(language('user'))} <code>{escape(card.user_id or card.open_id)}</code></span>"
-        f"<span>{card.updates} {escape(language('updates'))} · {_clock(card.updated_at)}</span>"
+        f"<span>{escape(language('updates'))} {card.updates} · {_clock(card.updated_at)}</span>"
         "</footer></article>"
     )
 
@@ -149,7 +150,7 @@ def _notice(notice: Notice, language: Words) -> str:
         f'<li><span class="kind">{escape(language(notice.kind))}</span>'
         f"<code>{escape(notice.reference)}</code>"
         f"<span>{money}</span>{_pill(notice.state, language)}"
-        f'<span class="quiet">{len(notice.attempts)} {escape(language("attempts"))}</span>'
+        f'<span class="quiet">{escape(language("attempts"))} {len(notice.attempts)}</span>'
         f'<form method="post" action="/resend"><input type="hidden" name="lang" value="{language.code}">'
         f'<input type="hidden" name="number" value="{notice.number}">'
         f'<button class="plain">{escape(language("resend"))}</button></form></li>'
