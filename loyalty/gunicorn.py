@@ -4,11 +4,13 @@ Strict by intent: the request target must reach the view as it was signed, and n
 """
 
 import os
+import selectors
 import socket
 import time
+from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 ARRIVAL_SECONDS = 7.0
 LINGER_SECONDS = 0.3
@@ -37,14 +39,27 @@ loglevel = "warning"
 
 
 class PunctualWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """gthread gives a request all the time it wants to arrive, and each half-sent one keeps a thread.
+    """gthread lets a silent connection hold a thread for 5 s, and a half-sent request for as long as it likes.
 
-    Here the reading side of its socket is shut when the time is over: whoever reads sees its end.
+    Here a connection gets a thread when its first byte is there, and the reading side of its socket is shut
+    when the time is over: whoever reads sees the end of the request.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._due: dict[Any, float] = {}
+
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            sock, peer = listener.accept()
+        except OSError:
+            return  # another worker was faster, or the peer has left
+        sock.setblocking(False)
+        conn = TConn(self.cfg, sock, peer, listener.getsockname())
+        conn.set_timeout()
+        self.nr_conns += 1
+        self.pending_conns.append(conn)
+        self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def handle(self, conn: Any) -> Any:
         self._due[conn] = time.monotonic() + ARRIVAL_SECONDS
