@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Model, Q
 from django.db.transaction import atomic
 
-from alipayhk import environments, registration_document, sealed, signature
+from alipayhk import environments, key_pairs, passes, registration_document, sealed, signature
 from alipayhk.models import CardTemplate, Credential, CredentialKey
 from alipayhk.registration_document import Document, Entries, Faulty, Given, Wire
 from loyalty.earning import rule_versions
@@ -221,33 +221,14 @@ def _keep_private_key(run: _Run, given: Given, credential: Credential) -> None:
     fingerprint = signature.public_fingerprint(public)
     if CredentialKey.objects.filter(side=ALIPAYHK, fingerprint=fingerprint).exists():
         raise Faulty("alipayhk.private_key", "belongs to a public key that is kept as AlipayHK's.")
-    same = credential.keys.filter(side=OURS, fingerprint=fingerprint).first()
+    same = key_pairs.ours(credential).filter(fingerprint=fingerprint).first()
     version = given.get("private_key_version", same.version if same else 1)
-    kept = credential.keys.filter(side=OURS, version=version).first()
+    kept = key_pairs.ours(credential).filter(version=version).first()
     if kept is None:
-        add_our_key(
-            credential=credential, key=key, version=version, state=CredentialKey.State.ACTIVE, now=run.now
-        )
+        key_pairs.add(credential=credential, key=key, version=version, state=key_pairs.ACTIVE, now=run.now)
         run.created.append(f"key ours {version}")
     elif kept.fingerprint != fingerprint:
         raise Faulty("alipayhk.private_key", NEVER_OVERWRITTEN.format(version))
-
-
-def add_our_key(
-    *, credential: Credential, key: RSAPrivateKey, version: int, state: str, now: datetime
-) -> CredentialKey:
-    """Keep a pair of ours, its private half sealed."""
-    public = key.public_key()
-    return CredentialKey.objects.create(
-        credential=credential,
-        side=OURS,
-        version=version,
-        state=state,
-        public_key=signature.public_base64(public),
-        sealed_private_key=sealed.seal(signature.private_pem(key)),
-        fingerprint=signature.public_fingerprint(public),
-        added_at=now,
-    )
 
 
 def _keep_public_key(run: _Run, given: Given, credential: Credential, path: str) -> None:
@@ -291,9 +272,7 @@ def _keep_card_template(run: _Run, given: Given | None, credential: Credential) 
     if given is None:
         return
     row = CardTemplate.objects.filter(credential=credential).first() or CardTemplate(credential=credential)
-    if any(getattr(row, key) != value for key, value in given.items()):
-        # What AlipayHK refused was the template as it was: let it be tried again.
-        given = given | {"paused_at": None, "pause_code": ""}
+    was_other = any(getattr(row, key) != value for key, value in given.items())
     run.keep(
         row,
         given,
@@ -301,6 +280,9 @@ def _keep_card_template(run: _Run, given: Given | None, credential: Credential) 
         name=f"card template {given.get('code', row.code)}",
         entries=registration_document.CARD_TEMPLATE,
     )
+    if was_other and row.paused_at:
+        # What AlipayHK refused was the template as it was.
+        passes.resume_template(template=row, by=None)
 
 
 def _keep_stores(run: _Run, stores: Iterable[Given], mall: Mall) -> None:
