@@ -161,3 +161,13 @@ def test_the_control_api_says_what_is_wrong(
 
     assert answer.status_code == status
     assert answer.json()["error"]
+
+
+def test_the_control_api_reads_json_whatever_its_content_type(simulator: Simulator) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    order = b'{"api": "updatePass", "fault": "hang", "user_id": "2160000000000001"}'
+
+    answer = requests.post(f"{simulator.url}/control/faults", data=order, headers=headers, timeout=5)
+    simulator.control("DELETE", "faults")
+
+    assert answer.status_code == 200
