@@ -4,14 +4,12 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from alipayhk import passes
 from alipayhk.models import PassUpdate
+from pms.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
-    requires_system_checks: list[str] = []
+class Command(OperatorCommand):
     help = "List the cards that were given up on, or start their attempts again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,9 +28,9 @@ class Command(BaseCommand):
             self._say([_line(update) for update in letters], is_json=json)
             return
         if all == bool(serial):
-            raise CommandError("Say which: --all, or --pass SERIAL.", returncode=2)
+            self.refuse("Say which: --all, or --pass SERIAL.")
         if serial and not letters.exists():
-            raise CommandError(f"{serial}: no dead letter has this serial.", returncode=2)
+            self.refuse(f"{serial}: no dead letter has this serial.")
         replayed = passes.replay_dead(updates=letters)
         self._say_replayed(replayed, is_json=json)
 

@@ -2,15 +2,13 @@
 
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand, CommandError
-
 from alipayhk import key_pairs
 from alipayhk.models import Credential
 from pms import clock
+from pms.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
-    requires_system_checks: list[str] = []
+class Command(OperatorCommand):
     help = "Make an RSA-2048 pair for a mall; its private half stays here, sealed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,7 +22,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: object, mall: str, client_id: str | None, use: int | None, **__: object) -> None:
-        credential = _credential(mall, client_id)
+        credential = self._credential(mall, client_id)
         if use is not None:
             self._use(credential, use)
             return
@@ -41,19 +39,16 @@ class Command(BaseCommand):
         try:
             key = key_pairs.use(credential=credential, version=version)
         except key_pairs.NotUsable as error:
-            raise CommandError(str(error), returncode=2) from error
+            self.refuse(f"--use {version}: {error}")
         self.stdout.write(f"version {key.version}, {key.get_state_display()}")
 
-
-def _credential(tag: str, client_id: str | None) -> Credential:
-    found = list(Credential.objects.filter(mall__tag=tag).order_by("pk"))
-    if client_id:
-        found = [credential for credential in found if credential.client_id == client_id]
-    if not found:
-        raise CommandError(
-            f"{tag}: no such mall, or it has no such credential; register it first.", returncode=2
-        )
-    if len(found) > 1:
-        names = ", ".join(credential.client_id for credential in found)
-        raise CommandError(f"{tag}: name one of its credentials with --client-id: {names}.", returncode=2)
-    return found[0]
+    def _credential(self, tag: str, client_id: str | None) -> Credential:
+        found = list(Credential.objects.filter(mall__tag=tag).order_by("pk"))
+        if client_id:
+            found = [credential for credential in found if credential.client_id == client_id]
+        if not found:
+            self.refuse(f"{tag}: there is no such mall with such a credential; register it first.")
+        if len(found) > 1:
+            names = ", ".join(credential.client_id for credential in found)
+            self.refuse(f"{tag}: name one of its credentials with --client-id: {names}.")
+        return found[0]

@@ -3,15 +3,13 @@
 import json
 from itertools import chain
 
-from django.core.management.base import BaseCommand, CommandError
-
 from alipayhk import card_proof
 from loyalty.earning import recount
 from loyalty.ledger import proof, snapshot
+from pms.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
-    requires_system_checks: list[str] = []
+class Command(OperatorCommand):
     help = "Recompute every sum, balance, lot, award and refund; exit non-zero if a row breaks a promise."
 
     def handle(self, *_: object, **__: object) -> None:
@@ -22,5 +20,5 @@ class Command(BaseCommand):
                 self.stdout.write(str(breach))
             counts = {**proof.counts(), **recount.counts(), **card_proof.counts(), "breaches": found}
         if found or counts["sum"]:
-            raise CommandError(f"promises are broken: {json.dumps(counts)}")
+            self.refuse(f"promises are broken: {json.dumps(counts)}", status=1)
         self.stdout.write(json.dumps(counts))

@@ -5,15 +5,13 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError
-
 from alipayhk import registration, strict_json
 from alipayhk.registration_document import Faulty
 from pms import clock
+from pms.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
-    requires_system_checks: list[str] = []
+class Command(OperatorCommand):
     help = "Create or update one mall with its group, program, credential, keys, card template and stores."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,9 +22,9 @@ class Command(BaseCommand):
             document = strict_json.read(_bytes(file))
             done = registration.register(document, now=clock.now())
         except (Faulty, Unreadable) as error:
-            raise CommandError(str(error), returncode=2) from error
+            self.refuse(str(error))
         except strict_json.Malformed as error:
-            raise CommandError(f"document: {error}", returncode=2) from error
+            self.refuse(f"document: {error}.")
         self.stdout.write(
             json.dumps(
                 {"mall": done.mall_tag, "created": done.created, "updated": done.updated}, ensure_ascii=False

@@ -3,15 +3,13 @@
 import json
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand
-
 from alipayhk import state
 from loyalty.ledger import snapshot
 from pms import clock
+from pms.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
-    requires_system_checks: list[str] = []
+class Command(OperatorCommand):
     help = "Print what the installation holds right now, from one snapshot of the database."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -3,18 +3,16 @@
 import json
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand
-
 from alipayhk import passes, waiting
 from pms import clock
+from pms.operator_command import OperatorCommand
 
 MOST_JUDGED = 100_000
 # Each round of calls takes 20 s at most; what is left then waits for the next sweep.
 MOST_ROUNDS = 30
 
 
-class Command(BaseCommand):
-    requires_system_checks: list[str] = []
+class Command(OperatorCommand):
     help = "Judge what was parked and can be judged, and bring the cards that are due up to date."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,0 +1,70 @@
+"""What each role may do, as one table; a login has the permissions of all its `MallStaff` rows, changed at once.
+
+Names permissions of every app as text and knows none of them. Which rows are seen is `scoping`'s affair.
+"""
+
+from itertools import chain
+
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Model
+
+from pms.models import MallStaff, User
+
+COUNTER, OPERATOR, REVIEWER, MANAGER = MallStaff.Role
+
+
+def _may(deed: str, *models: str) -> frozenset[str]:
+    """`deed` is one of Django's four; models are `app.model`."""
+    return frozenset(f"{app}.{deed}_{model}" for app, model in (name.split(".") for name in models))
+
+
+AT_THE_COUNTER = _may(
+    "view",
+    "pms.mall", "pms.store",
+    "members.program", "members.member", "members.pass", "members.consent",
+    "ledger.pointaccount", "ledger.pointentry",
+    "earning.transaction", "earning.award", "earning.refund",
+)  # fmt: skip
+EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
+    "view",
+    "pms.mallgroup", "members.contactchange",
+    "ledger.posting", "ledger.pointlot",
+    "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase",
+    "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
+    "alipayhk.credential", "alipayhk.cardtemplate",
+)  # fmt: skip
+# Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
+OPERATIONS = _may(
+    "change",
+    "alipayhk.notification",
+    "alipayhk.passupdate",
+    "members.pass",
+    "members.contactchange",
+    "pms.store",
+) | _may("add", "pms.store")
+MANAGEMENT = _may(
+    "change",
+    "pms.mall", "members.program", "members.member",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
+) | _may(
+    "add", "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate"
+) | _may("view", "alipayhk.credentialkey", "pms.user", "pms.mallstaff")  # fmt: skip
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    COUNTER: AT_THE_COUNTER,
+    OPERATOR: EVERYTHING_BUT_KEYS | OPERATIONS,
+    REVIEWER: EVERYTHING_BUT_KEYS | _may("change", "earning.duplicatecase", "members.contactchange"),
+    MANAGER: EVERYTHING_BUT_KEYS | OPERATIONS | MANAGEMENT | _may("change", "earning.duplicatecase"),
+}
+
+
+class RoleBackend(ModelBackend):
+    """Django's own log-in, with the roles' permissions on top of those granted one by one."""
+
+    def get_group_permissions(self, user_obj: User | AnonymousUser, obj: Model | None = None) -> set[str]:
+        granted = super().get_group_permissions(user_obj, obj)
+        if not user_obj.is_active or user_obj.is_anonymous or obj is not None:
+            return granted
+        roles = MallStaff.objects.filter(user_id=user_obj.pk).values_list("role", flat=True)
+        return granted | set(chain.from_iterable(PERMISSIONS[role] for role in set(roles)))
