@@ -97,7 +97,7 @@ if urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "pms.staff_apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -146,6 +146,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["pms.roles.RoleBackend"]
 LOGIN_URL = "admin:login"
 
 LANGUAGE_CODE = "en"

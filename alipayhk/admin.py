@@ -1,0 +1,335 @@
+"""Screens of the wire: messages that came, cards that follow, credentials with their keys and templates."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import OperationalError
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from alipayhk import credential_story, deliveries_today, delivery_story, inbox, notice_story, passes, waiting
+from alipayhk.credential_forms import CardTemplateForm, CredentialForm, CredentialKeyForm
+from alipayhk.models import CardTemplate, Credential, CredentialKey, Notification, PassUpdate
+from members.models import Pass
+from pms import clock, formats, scoping
+from pms.filters import OpenFilter, day_of
+from pms.records import Deed, RecordAdmin, Refused, pill_by
+from pms.scoping import ScopedInline, ScopedModelAdmin
+
+JUDGE = "alipayhk.change_notification"
+SEND = "alipayhk.change_passupdate"
+
+
+def _try_again(request: HttpRequest, notice: Notification) -> object:
+    return _judged(waiting.try_again, request, notice)
+
+
+def _confirm(request: HttpRequest, notice: Notification) -> object:
+    return _judged(waiting.confirm, request, notice)
+
+
+def _judged(judge: Any, request: HttpRequest, notice: Notification) -> object:
+    try:
+        found = judge(notification=notice, by=request.user, now=clock.now())
+    except OperationalError as error:
+        raise Refused(_("Somebody else holds it right now. Nothing was changed; try again.")) from error
+    if found.state == Notification.State.PROCESSED:
+        return _("Judged: it is processed now.")
+    return formats.sentence(_("Judged again; it still waits: %(reason)s"), reason=notice_story.why(found))
+
+
+@admin.register(Notification)
+class NotificationAdmin(RecordAdmin):
+    mall_path = "mall"
+    list_display = ("number", "kind", "state_pill", "why", "waits", "mall_name", "received", "repeats_shown")
+    list_select_related = ("mall",)
+    list_filter = (OpenFilter, "state", "kind", day_of("received_at"), ("mall", scoping.ScopedFilter))
+    search_fields = ("=key", "=user_id")
+    search_help_text = _("Bill number or wallet user ID, in full")
+    ordering = ("-pk",)
+    sortable_by = ()
+    open_since = "received_at"
+    actions = ("try_selected_again",)
+    empty_words = _(
+        "No message waits for a person. Messages from AlipayHK that cannot be judged by themselves appear here."
+    )
+    deeds = (
+        Deed(name="try-again", label=_("Try again"), permission=JUDGE, do=_try_again,
+             is_offered=lambda notice: notice.state in ("PARKED", "REJECTED"),
+             explanation=_("Judges the stored message again, by the same rules.")),
+        Deed(name="confirm", label=_("Confirm and judge"), permission=JUDGE, do=_confirm,
+             is_offered=lambda notice: is_doubtful(notice),
+             explanation=_("You have looked at what is unusual and stand by the message as it reads.")),
+    )  # fmt: skip
+
+    def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(state__in=deliveries_today.WAITING)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Lists never load the messages themselves."""
+        return super().get_queryset(request).defer("raw_body", "raw_target", "headers")
+
+    def has_judge_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(JUDGE)
+
+    @admin.action(description=_("Try again"), permissions=["judge"])
+    def try_selected_again(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+        for notice in queryset[:100]:
+            _try_again(request, notice)
+            self.log_change(request, notice, str(_("Try again")))
+        messages.success(request, _("The selected messages were judged again."))
+
+    @admin.display(description=_("number"))
+    def number(self, notice: Notification) -> str:
+        return notice.key if len(notice.key) <= 64 else f"{notice.key[:40]}…"
+
+    @admin.display(description=_("state"))
+    def state_pill(self, notice: Notification) -> str:
+        return pill_by(notice_story.TONES, notice)
+
+    @admin.display(description=_("reason"))
+    def why(self, notice: Notification) -> str:
+        return notice_story.why(notice)
+
+    @admin.display(description=_("waits for"))
+    def waits(self, notice: Notification) -> str:
+        return notice_story.waits_for(notice)
+
+    @admin.display(description=_("mall"))
+    def mall_name(self, notice: Notification) -> str:
+        return formats.name_of(notice.mall)
+
+    @admin.display(description=_("received"))
+    def received(self, notice: Notification) -> str:
+        return formats.moment(notice.received_at) if notice.judged_at else formats.age(notice.received_at)
+
+    @admin.display(description=_("repeats"))
+    def repeats_shown(self, notice: Notification) -> str:
+        return formats.column(formats.number(notice.repeats))
+
+    def title_of(self, thing: Notification) -> object:
+        return _("Message %(number)s") % {"number": self.number(thing)}
+
+    def pill_of(self, thing: Notification) -> str:
+        return self.state_pill(thing)
+
+
+def is_doubtful(notice: Notification) -> bool:
+    """Parked for staff to look at, not for a missing half."""
+    is_asking = notice.state == Notification.State.PARKED and not notice.waits_for
+    return is_asking and notice.reason != inbox.NOT_JUDGED and not notice.is_confirmed
+
+
+class CardFilter(OpenFilter):
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("dead", str(_("Given up on"))), *super().lookups(request, model_admin)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "dead":
+            return queryset.filter(dead_at__isnull=False).order_by("dead_at")
+        return super().queryset(request, queryset)
+
+
+def _send_again(request: HttpRequest, update: PassUpdate) -> object:
+    try:
+        passes.send_again(update=update, by=request.user)  # type: ignore[arg-type]
+    except passes.NotSendable as error:
+        raise Refused(_("This card was closed; it cannot be sent again.")) from error
+    return _("It goes out again within seconds, from the first attempt; earlier attempts stay below.")
+
+
+def _enter_pass_id(request: HttpRequest, update: PassUpdate) -> object:
+    try:
+        passes.set_external_id(
+            update=update, external_id=request.POST.get("typed", "").strip(), by=request.user
+        )  # type: ignore[arg-type]
+    except passes.ExternalIdRefused as error:
+        raise Refused(
+            _("The pass ID must be letters, digits, _ or -, at most 64, and belong to no other pass.")
+        ) from error
+    return _("The pass ID is kept; the card is updated from now on.")
+
+
+@admin.register(PassUpdate)
+class PassUpdateAdmin(RecordAdmin):
+    group_path = "wallet_pass__program__group"
+    list_display = (
+        "card",
+        "state_pill",
+        "card_shows",
+        "ledger_says",
+        "attempts_shown",
+        "next_attempt",
+        "last_answer",
+    )
+    list_select_related = ("wallet_pass__member__account", "wallet_pass__mall", "wallet_pass__program")
+    list_filter = (CardFilter, "wallet_pass__state")
+    search_fields = (
+        "=wallet_pass__external_id",
+        "=wallet_pass__user_id",
+        "=wallet_pass__member__card_number",
+    )
+    search_help_text = _("Pass ID, wallet user ID or card number, in full")
+    ordering = ("-pk",)
+    sortable_by = ()
+    open_since = "open_at"
+    actions = ("send_selected_again",)
+    empty_words = _(
+        "Every card shows what the ledger says. Cards whose delivery failed appear here, with the next attempt."
+    )
+    deeds = (
+        Deed(name="enter-pass-id", label=_("Keep pass ID"), permission=SEND, do=_enter_pass_id, field_label=_("Pass ID"),
+             is_offered=lambda update: update.wallet_pass.state == Pass.State.EXISTS_UNKNOWN,
+             explanation=_("AlipayHK says the card exists but not under which ID. Ask AlipayHK, then enter it here.")),
+        Deed(name="send-again", label=_("Send again"), permission=SEND, do=_send_again,
+             is_offered=lambda update: update.wallet_pass.state != Pass.State.CLOSED),
+    )  # fmt: skip
+
+    def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Given up on, or failed at least once and due again."""
+        failed = rows.filter(Q(dead_at__isnull=False) | Q(due_at__isnull=False, attempts__gt=0))
+        return failed.annotate(open_at=Coalesce("dead_at", "called_at", "due_at"))
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(SEND)
+
+    @admin.action(description=_("Send again"), permissions=["send"])
+    def send_selected_again(self, request: HttpRequest, queryset: QuerySet[PassUpdate]) -> None:
+        chosen = PassUpdate.objects.filter(pk__in=list(queryset.order_by().values_list("pk", flat=True)))
+        count = passes.replay_dead(updates=chosen, by=request.user)  # type: ignore[arg-type]
+        messages.success(request, _("%(count)s cards go out again.") % {"count": count})
+
+    @admin.display(description=_("card"))
+    def card(self, update: PassUpdate) -> str:
+        one = update.wallet_pass
+        return formats.two_lines(one.member.name or one.member.card_number, one.external_id or one.serial)
+
+    @admin.display(description=_("state"))
+    def state_pill(self, update: PassUpdate) -> str:
+        return delivery_story.state_pill(update)
+
+    @admin.display(description=_("the card shows"))
+    def card_shows(self, update: PassUpdate) -> str:
+        return formats.column(delivery_story.points_shown(update))
+
+    @admin.display(description=_("the ledger says"))
+    def ledger_says(self, update: PassUpdate) -> str:
+        return formats.column(delivery_story.ledger_points(update))
+
+    @admin.display(description=_("attempts"))
+    def attempts_shown(self, update: PassUpdate) -> str:
+        return formats.column(formats.number(update.attempts))
+
+    @admin.display(description=_("next attempt"))
+    def next_attempt(self, update: PassUpdate) -> str:
+        return formats.due(update.due_at)
+
+    @admin.display(description=_("last answer"))
+    def last_answer(self, update: PassUpdate) -> str:
+        return update.last_code or formats.NOTHING
+
+    def title_of(self, thing: PassUpdate) -> object:
+        return _("Card of %(member)s") % {
+            "member": thing.wallet_pass.member.name or thing.wallet_pass.member.card_number
+        }
+
+    def pill_of(self, thing: PassUpdate) -> str:
+        return self.state_pill(thing)
+
+
+class KeyInline(ScopedInline):
+    """Kept keys are shown; new ones may be added; a kept key is never changed here."""
+
+    model = CredentialKey
+    form = CredentialKeyForm
+    mall_path = "credential__mall"
+    fields = ("side", "version", "state", "key", "fingerprint", "added_at")
+    readonly_fields = ("fingerprint", "added_at")
+    show_change_link = True
+    verbose_name_plural = _("Keys")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class CardTemplateInline(ScopedInline, admin.StackedInline):  # type: ignore[type-arg]
+    model = CardTemplate
+    form = CardTemplateForm
+    mall_path = "credential__mall"
+    max_num = 1
+    template = "admin/edit_inline/stacked.html"
+    readonly_fields = ("paused_at", "pause_code")
+
+
+@admin.register(Credential)
+class CredentialAdmin(ScopedModelAdmin):
+    mall_path = "mall"
+    form = CredentialForm
+    is_addable = is_changeable = True
+    list_display = ("client_id", "mall_name", "environment", "gateway_url", "encryption")
+    list_select_related = ("mall",)
+    list_filter = ("environment", ("mall", scoping.ScopedFilter))
+    search_fields = ("client_id", "merchant_id", "mall__tag")
+    autocomplete_fields = ("mall",)
+    inlines = (KeyInline, CardTemplateInline)
+    fieldsets = (
+        (None, {"fields": ("mall", "client_id", "client_ids", "merchant_id", "app_id")}),
+        (_("Where it calls"), {"fields": ("environment", "gateway_url", "path_prefix", "encryption")}),
+        (_("Agent-Token"), {"fields": ("agent_token", "forget_agent_token", "seen")}),
+    )
+    empty_words = _(
+        "No credential yet. The command register_mall brings a mall's keys and card template in one file."
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> tuple[str, ...]:
+        return ("mall",) if obj else ()
+
+    @admin.display(description=_("mall"))
+    def mall_name(self, credential: Credential) -> str:
+        return formats.name_of(credential.mall)
+
+
+def _revoke(request: HttpRequest, key: CredentialKey) -> object:
+    now = clock.now()
+    CredentialKey.objects.filter(pk=key.pk).update(state=CredentialKey.State.REVOKED, revoked_at=now)
+    return _("The key is revoked: nothing signed with it is believed from now on.")
+
+
+@admin.register(CredentialKey)
+class CredentialKeyAdmin(RecordAdmin):
+    mall_path = "credential__mall"
+    list_display = ("named", "credential", "state_pill", "fingerprint_shown", "added")
+    list_select_related = ("credential__mall",)
+    list_filter = ("side", "state")
+    search_fields = ("=fingerprint", "credential__client_id")
+    ordering = ("-pk",)
+    empty_words = _("No key yet. Keys are added on the page of their credential.")
+    deeds = (
+        Deed(name="revoke", label=_("Revoke this key"), permission="alipayhk.change_credentialkey", do=_revoke,
+             is_offered=lambda key: key.state != CredentialKey.State.REVOKED,
+             explanation=_("At once and for good. Add the next version first, or the mall stands still.")),
+    )  # fmt: skip
+
+    @admin.display(description=_("key"))
+    def named(self, key: CredentialKey) -> str:
+        return f"{key.get_side_display()} v{key.version}"
+
+    @admin.display(description=_("state"))
+    def state_pill(self, key: CredentialKey) -> str:
+        return pill_by(credential_story.TONES, key)
+
+    @admin.display(description=_("fingerprint"))
+    def fingerprint_shown(self, key: CredentialKey) -> str:
+        return formats.identifier(key.fingerprint)
+
+    @admin.display(description=_("added"))
+    def added(self, key: CredentialKey) -> str:
+        return formats.moment(key.added_at)
+
+    def title_of(self, thing: CredentialKey) -> object:
+        return self.named(thing)
+
+    def pill_of(self, thing: CredentialKey) -> str:
+        return self.state_pill(thing)

@@ -1,0 +1,237 @@
+"""Screens of purchases, refunds, possible duplicates, and of the rules that decide points: all read only."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from loyalty.earning import duplicates, rule_sentences, rule_story, takings, transaction_story  # noqa: F401  (panels)
+from loyalty.earning.models import DuplicateCase, NumberClaim, Refund, Rule, RuleVersion, Transaction
+from members import lookup
+from pms import formats, scoping
+from pms.filters import OpenFilter, day_of
+from pms.records import RecordAdmin, pill_by
+
+MOST_FOUND = 200
+
+
+@admin.register(Transaction)
+class TransactionAdmin(RecordAdmin):
+    mall_path = "mall"
+    list_display = ("number", "paid", "member_name", "store_name", "amount", "points", "state_pill")
+    list_select_related = ("member", "store", "mall", "award", "award__rule_version__rule")
+    list_filter = ("state", "channel", day_of("paid_at"), ("mall", scoping.ScopedFilter))
+    search_fields = ("payment_number",)
+    search_help_text = _("Bill number, or a member's phone, card number or user ID, in full")
+    ordering = ("-pk",)
+    sortable_by = ()
+    empty_words = _("No transaction found. Payments appear here as soon as AlipayHK sends them.")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term or not scoping.is_searchable(search_term):
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(pk__in=_found(search_term.strip(), scoping.sight_of(request))), False
+
+    @admin.display(description=_("number"))
+    def number(self, purchase: Transaction) -> str:
+        return purchase.payment_number or purchase.receipt_number or f"#{purchase.pk}"
+
+    @admin.display(description=_("paid"))
+    def paid(self, purchase: Transaction) -> str:
+        return formats.moment(purchase.paid_at)
+
+    @admin.display(description=_("member"))
+    def member_name(self, purchase: Transaction) -> str:
+        return formats.two_lines(
+            purchase.member.name or purchase.member.card_number,
+            purchase.member.card_number if purchase.member.name else "",
+        )
+
+    @admin.display(description=_("store"))
+    def store_name(self, purchase: Transaction) -> str:
+        if purchase.store:
+            return formats.two_lines(
+                formats.name_of(purchase.store), purchase.store.code or purchase.store.pms_label
+            )
+        return formats.two_lines(
+            purchase.merchant_name or purchase.store_label or formats.NOTHING, _("unknown store")
+        )
+
+    @admin.display(description=_("amount"))
+    def amount(self, purchase: Transaction) -> str:
+        return formats.column(formats.money(purchase.amount_cents, purchase.currency))
+
+    @admin.display(description=_("points"))
+    def points(self, purchase: Transaction) -> str:
+        award = transaction_story.award_of(purchase)
+        return formats.column(formats.signed(award.points) if award and award.points else formats.NOTHING)
+
+    @admin.display(description=_("state"))
+    def state_pill(self, purchase: Transaction) -> str:
+        return pill_by(transaction_story.TONES, purchase)
+
+    def title_of(self, thing: Transaction) -> object:
+        return _("Transaction %(number)s") % {"number": self.number(thing)}
+
+    def pill_of(self, thing: Transaction) -> str:
+        return self.state_pill(thing)
+
+
+def _found(text: str, sight: scoping.Sight) -> list[int]:
+    """By any number it is known by, else by who paid; each an index."""
+    forms = {text, duplicates.canonical(text)}
+    claimed = NumberClaim.objects.filter(
+        group__in=sight.group_ids, kind__in=NumberClaim.Kind.values, number__in=forms
+    )
+    numbered = Transaction.objects.filter(group__in=sight.group_ids, payment_number__in=forms)
+    ids = [
+        *claimed.values_list("transaction_id", flat=True)[:MOST_FOUND],
+        *numbered.values_list("pk", flat=True)[:MOST_FOUND],
+    ]
+    if ids:
+        return ids
+    members = lookup.find(text, group_ids=sight.group_ids, mall_ids=sight.mall_ids)
+    paid = Transaction.objects.filter(member__in=members, mall__in=sight.mall_ids).order_by("-paid_at")
+    return list(paid.values_list("pk", flat=True)[:MOST_FOUND])
+
+
+@admin.register(Refund)
+class RefundAdmin(RecordAdmin):
+    mall_path = "transaction__mall"
+    list_display = ("title", "refunded", "payment", "amount", "points_taken", "uncollected_shown")
+    list_select_related = ("transaction",)
+    list_filter = (("transaction__mall", scoping.ScopedFilter),)
+    search_fields = ("=number", "=transaction__payment_number")
+    search_help_text = _("Refund number or bill number, in full")
+    ordering = ("-pk",)
+    sortable_by = ()
+    empty_words = _(
+        "No refund found. A refund appears here when AlipayHK reports it and its payment is known."
+    )
+
+    @admin.display(description=_("refund number"))
+    def title(self, refund: Refund) -> str:
+        return refund.number or f"#{refund.pk}"
+
+    @admin.display(description=_("refunded"))
+    def refunded(self, refund: Refund) -> str:
+        return formats.moment(refund.refunded_at)
+
+    @admin.display(description=_("transaction"))
+    def payment(self, refund: Refund) -> str:
+        return refund.transaction.payment_number
+
+    @admin.display(description=_("amount"))
+    def amount(self, refund: Refund) -> str:
+        return formats.column(formats.money(refund.amount_cents, refund.transaction.currency))
+
+    @admin.display(description=_("points taken back"))
+    def points_taken(self, refund: Refund) -> str:
+        return formats.column(
+            formats.signed(-refund.points) if refund.points else formats.NOTHING, is_minus=refund.points > 0
+        )
+
+    @admin.display(description=_("not collected"))
+    def uncollected_shown(self, refund: Refund) -> str:
+        return formats.column(formats.number(refund.uncollected) if refund.uncollected else formats.NOTHING)
+
+    def title_of(self, thing: Refund) -> object:
+        return _("Refund %(number)s") % {"number": self.title(thing)}
+
+
+@admin.register(DuplicateCase)
+class DuplicateCaseAdmin(RecordAdmin):
+    mall_path = "transaction__mall"
+    list_display = ("number", "member_name", "amount", "state_pill", "opened")
+    list_select_related = ("transaction__member", "transaction__store")
+    list_filter = (OpenFilter,)
+    search_fields = ("=transaction__payment_number",)
+    search_help_text = _("Bill number, in full")
+    ordering = ("opened_at",)
+    sortable_by = ()
+    open_since = "opened_at"
+    empty_words = _(
+        "No possible duplicate waits. One appears here when a known number comes with other details."
+    )
+
+    def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(state=DuplicateCase.State.OPEN)
+
+    @admin.display(description=_("number"))
+    def number(self, case: DuplicateCase) -> str:
+        return case.transaction.payment_number or f"#{case.pk}"
+
+    @admin.display(description=_("member"))
+    def member_name(self, case: DuplicateCase) -> str:
+        return str(case.transaction.member)
+
+    @admin.display(description=_("amount"))
+    def amount(self, case: DuplicateCase) -> str:
+        return formats.column(formats.money(case.transaction.amount_cents, case.transaction.currency))
+
+    @admin.display(description=_("state"))
+    def state_pill(self, case: DuplicateCase) -> str:
+        return formats.pill(
+            "wait" if case.state == DuplicateCase.State.OPEN else "quiet", case.get_state_display()
+        )
+
+    @admin.display(description=_("opened"))
+    def opened(self, case: DuplicateCase) -> str:
+        return formats.age(case.opened_at)
+
+    def title_of(self, thing: DuplicateCase) -> object:
+        return _("Possible duplicate %(number)s") % {"number": self.number(thing)}
+
+
+@admin.register(Rule)
+class RuleAdmin(RecordAdmin):
+    group_path = "program__group"
+    list_display = ("named", "program_name", "kind")
+    list_select_related = ("program",)
+    search_fields = ("name_en", "name_zh")
+    empty_words = _("No rule yet. The command register_mall publishes the base rule of a program.")
+
+    @admin.display(description=_("rule"))
+    def named(self, rule: Rule) -> str:
+        return formats.name_of(rule)
+
+    @admin.display(description=_("program"))
+    def program_name(self, rule: Rule) -> str:
+        return formats.name_of(rule.program)
+
+    def title_of(self, thing: Rule) -> object:
+        return formats.name_of(thing)
+
+
+@admin.register(RuleVersion)
+class RuleVersionAdmin(RecordAdmin):
+    group_path = "rule__program__group"
+    list_display = ("named", "program_name", "said", "effective")
+    list_select_related = ("rule__program",)
+    list_filter = (("rule__program", scoping.ScopedFilter),)
+    search_fields = ("rule__name_en", "rule__name_zh")
+    ordering = ("-pk",)
+    empty_words = _("No version yet. The command register_mall publishes one whenever a figure differs.")
+
+    @admin.display(description=_("version"))
+    def named(self, version: RuleVersion) -> str:
+        return f"{formats.name_of(version.rule)} v{version.number}"
+
+    @admin.display(description=_("program"))
+    def program_name(self, version: RuleVersion) -> str:
+        return formats.name_of(version.rule.program)
+
+    @admin.display(description=_("what it pays"))
+    def said(self, version: RuleVersion) -> str:
+        return formats.two_lines(*rule_sentences.both(version))
+
+    @admin.display(description=_("in force from"))
+    def effective(self, version: RuleVersion) -> str:
+        return rule_story.in_force_from(version)
+
+    def title_of(self, thing: RuleVersion) -> object:
+        return self.named(thing)

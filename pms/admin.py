@@ -1,0 +1,150 @@
+"""Screens of the mall registry: groups, malls, stores, and staff logins with what they may see."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from pms import formats, scoping
+from pms.models import Mall, MallGroup, MallStaff, Store, User
+from pms.records import pill_by
+from pms.scoping import ScopedInline, ScopedModelAdmin
+from pms.steady_forms import SteadyForm
+
+admin.site.unregister(Group)
+
+TONES = {"ACTIVE": "good", "SUSPENDED": "warn"}
+
+
+class PlaceAdmin(ScopedModelAdmin):
+    """Groups, malls and stores: edited by those whose role allows it."""
+
+    form = SteadyForm
+    is_addable = is_changeable = True
+
+    @admin.display(description=_("name"))
+    def named(self, place: Any) -> str:
+        first, second = (
+            (place.name_zh, place.name_en) if formats.is_chinese() else (place.name_en, place.name_zh)
+        )
+        return formats.two_lines(first, second)
+
+    @admin.display(description=_("state"))
+    def state_pill(self, place: Any) -> str:
+        return pill_by(TONES, place)
+
+
+@admin.register(MallGroup)
+class MallGroupAdmin(PlaceAdmin):
+    group_path = "pk"
+    list_display = ("named", "label")
+    search_fields = ("label", "name_en", "name_zh")
+    fields = ("label", "name_en", "name_zh", "seen")
+    empty_words = _("No mall group yet. The command register_mall makes the first.")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A new group lies in nobody's scope yet."""
+        return request.user.is_superuser
+
+
+@admin.register(Mall)
+class MallAdmin(PlaceAdmin):
+    mall_path = "pk"
+    list_display = ("named", "tag", "label", "group", "state_pill")
+    list_select_related = ("group",)
+    list_filter = ("state", ("group", scoping.ScopedFilter))
+    search_fields = ("tag", "label", "name_en", "name_zh")
+    autocomplete_fields = ("group",)
+    fields = ("group", "tag", "label", "name_en", "name_zh", "state", "seen")
+    empty_words = _("No mall yet. The command register_mall makes the first.")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Mall | None = None) -> tuple[str, ...]:
+        """The group and the tag are in addresses, cards and postings; a mall keeps them."""
+        return ("group", "tag") if obj else ()
+
+
+@admin.register(Store)
+class StoreAdmin(PlaceAdmin):
+    mall_path = "mall"
+    list_display = ("named", "pms_label", "code", "category", "mall_name", "earns", "state_pill")
+    list_select_related = ("mall", "group")
+    list_filter = ("state", "is_excluded", ("mall", scoping.ScopedFilter))
+    search_fields = ("pms_label", "code", "merchant_id", "store_id", "name_en", "name_zh")
+    search_help_text = _("Name, PMS label, code, merchant ID or store ID")
+    autocomplete_fields = ("mall",)
+    fields = (
+        "mall", "pms_label", "code", "name_en", "name_zh", "category", "partner_id", "merchant_id", "store_id",
+        "is_excluded", "state", "seen",
+    )  # fmt: skip
+    empty_words = _(
+        "No store found. Stores come with register_mall, or add one here when a payment waits for it."
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Store | None = None) -> tuple[str, ...]:
+        return ("mall",) if obj else ()
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
+        """A store belongs to the group of its mall."""
+        store = super().save_form(request, form, change)
+        store.group_id = store.mall.group_id
+        return store
+
+    @admin.display(description=_("mall"))
+    def mall_name(self, store: Store) -> str:
+        return formats.name_of(store.mall)
+
+    @admin.display(description=_("earns"))
+    def earns(self, store: Store) -> str:
+        return formats.pill("quiet", _("no")) if store.is_excluded else formats.pill("good", _("yes"))
+
+
+class MallStaffInline(ScopedInline):
+    model = MallStaff
+    is_for_superusers = True
+    autocomplete_fields = ("group", "mall")
+    can_delete = True
+
+
+@admin.register(User)
+class StaffAdmin(ScopedModelAdmin, UserAdmin):  # type: ignore[type-arg]
+    """Only superusers make logins: a login's malls decide what it may see."""
+
+    is_for_superusers = True
+    is_addable = is_changeable = True
+    list_display = ("username", "full_name", "malls", "is_active", "last_seen")
+    list_filter = ("is_active", "is_superuser")
+    search_fields = ("username", "first_name", "last_name", "email")
+    filter_horizontal = ()
+    ordering = ("username",)
+    inlines = (MallStaffInline,)
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (_("Who"), {"fields": ("first_name", "last_name", "email")}),
+        (_("What they may do"), {"fields": ("is_active", "is_staff", "is_superuser")}),
+    )
+    empty_words = _("No staff login found. Add one here, or by the command add_staff.")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("mall_staff__mall", "mall_staff__group")
+
+    @admin.display(description=_("name"))
+    def full_name(self, user: User) -> str:
+        return user.get_full_name() or formats.NOTHING
+
+    @admin.display(description=_("malls"))
+    def malls(self, user: User) -> str:
+        rows = user.mall_staff.all()
+        return (
+            ", ".join(f"{formats.name_of(row.mall or row.group)} ({row.get_role_display()})" for row in rows)
+            or formats.NOTHING
+        )
+
+    @admin.display(description=_("last log-in"), ordering="last_login")
+    def last_seen(self, user: User) -> str:
+        return formats.moment(user.last_login)

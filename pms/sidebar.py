@@ -1,0 +1,133 @@
+"""The sidebar: what staff come to do, in the words of the trade, with how much waits. Names screens, knows no app."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from pms.scoping import ScopedModelAdmin
+
+HIGHEST_COUNT = 99
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A list of one model. `is_queue`: its open rows are counted."""
+
+    label: object
+    model: str
+    is_queue: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    label: object
+    icon: str
+    screens: tuple[Screen, ...] = field(default=())
+
+
+JOBS = (
+    Job(_("Members"), "members", (
+        Screen(_("Members"), "members.member"),
+        Screen(_("Programs"), "members.program"),
+    )),
+    Job(_("Transactions"), "transactions", (
+        Screen(_("Transactions"), "earning.transaction"),
+        Screen(_("Refunds"), "earning.refund"),
+    )),
+    Job(_("Waiting"), "waiting", (
+        Screen(_("Messages"), "alipayhk.notification", True),
+        Screen(_("Possible duplicates"), "earning.duplicatecase", True),
+        Screen(_("Contact changes"), "members.contactchange", True),
+    )),
+    Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),
+    Job(_("Rules"), "rules", (
+        Screen(_("Rules"), "earning.rule"),
+        Screen(_("Rule versions"), "earning.ruleversion"),
+    )),
+    Job(_("Cards and deliveries"), "cards", (Screen(_("Cards and deliveries"), "alipayhk.passupdate", True),)),
+    Job(_("Ledger"), "ledger", (
+        Screen(_("Entries"), "ledger.pointentry"),
+        Screen(_("Postings"), "ledger.posting"),
+        Screen(_("Accounts"), "ledger.pointaccount"),
+        Screen(_("Lots"), "ledger.pointlot"),
+    )),
+    Job(_("Settings"), "settings", (
+        Screen(_("Malls"), "pms.mall"),
+        Screen(_("Mall groups"), "pms.mallgroup"),
+        Screen(_("Credentials"), "alipayhk.credential"),
+        Screen(_("Staff logins"), "pms.user"),
+    )),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line as it is shown to one login."""
+
+    label: object
+    address: str
+    count: str
+    is_current: bool
+    icon: str = ""
+    within: tuple["Entry", ...] = ()
+
+
+def entries(request: HttpRequest, site: admin.AdminSite) -> list[Entry]:
+    today = reverse("admin:index")
+    first = Entry(label=_("Today"), address=today, count="", is_current=request.path == today, icon="today")
+    return [first, *_jobs(request, site)]
+
+
+def _jobs(request: HttpRequest, site: admin.AdminSite) -> Iterator[Entry]:
+    for job in JOBS:
+        counted = [
+            _entry(request, screen, found)
+            for screen in job.screens
+            if (found := _screen(request, screen, site))
+        ]
+        if counted:
+            within = tuple(entry for entry, _number in counted)
+            is_current = any(entry.is_current for entry in within)
+            yield Entry(
+                label=job.label, address=_front(counted).address, icon=job.icon, is_current=is_current,
+                count=words(sum(number for _entry, number in counted)),
+                within=within if is_current and len(within) > 1 else (),
+            )  # fmt: skip
+
+
+def _front(counted: list[tuple[Entry, int]]) -> Entry:
+    """The list a job opens on: the first with open work, else the first."""
+    return next((entry for entry, number in counted if number), counted[0][0])
+
+
+def _screen(request: HttpRequest, screen: Screen, site: admin.AdminSite) -> ScopedModelAdmin | None:
+    model: type[Model] = apps.get_model(screen.model)
+    found = site._registry.get(model)
+    return found if isinstance(found, ScopedModelAdmin) and found.has_view_permission(request) else None
+
+
+def _entry(request: HttpRequest, screen: Screen, found: ScopedModelAdmin) -> tuple[Entry, int]:
+    address = reverse(f"admin:{screen.model.replace('.', '_')}_changelist")
+    number = waiting(request, found) if screen.is_queue else 0
+    is_current = request.path.startswith(address)
+    return Entry(label=screen.label, address=address, count=words(number), is_current=is_current), number
+
+
+def waiting(request: HttpRequest, found: ScopedModelAdmin) -> int:
+    """Open rows of a queue, counted once a request and no further than the badge can show."""
+    counted: dict[object, int] = request.__dict__.setdefault("_waiting", {})
+    if found.model not in counted:
+        rows = found.open_rows(found.get_queryset(request)).order_by()
+        counted[found.model] = rows[: HIGHEST_COUNT + 1].count()
+    return counted[found.model]
+
+
+def words(number: int) -> str:
+    """The badge: empty for nothing, `99+` for many."""
+    return "" if not number else str(number) if number <= HIGHEST_COUNT else f"{HIGHEST_COUNT}+"
