@@ -1,0 +1,72 @@
+"""Rows of members: programs, members, passes, consents."""
+
+import uuid
+from datetime import timedelta
+
+import factory
+from factory.django import DjangoModelFactory
+
+from members.models import Consent, ContactChange, Member, Pass, Program
+from tests.factories.moment import MOMENT
+from tests.factories.places import MallFactory, MallGroupFactory
+
+
+class ProgramFactory(DjangoModelFactory[Program]):
+    class Meta:
+        model = Program
+        django_get_or_create = ("group",)
+
+    group = factory.SubFactory(MallGroupFactory)
+    name_en = "Lumina Club"
+    name_zh = "朗曜會"
+
+
+class MemberFactory(DjangoModelFactory[Member]):
+    class Meta:
+        model = Member
+
+    program = factory.SubFactory(ProgramFactory)
+    card_number = factory.Sequence(lambda n: f"{8000000000000000 + n}")
+    name = factory.Sequence(lambda n: f"Chan Siu Ming {n}")
+    phone = factory.Sequence(lambda n: f"+8526{n:07d}")
+    phone_raw = factory.SelfAttribute("phone")
+    email = factory.Sequence(lambda n: f"member-{n}@example.com")
+    joined_at = MOMENT - timedelta(days=30)
+
+
+class PassFactory(DjangoModelFactory[Pass]):
+    class Meta:
+        model = Pass
+
+    class Params:
+        active = factory.Trait(
+            state=Pass.State.ACTIVE,
+            external_id=factory.Sequence(lambda n: f"2020091119027102160530200{n:06d}"),
+        )
+
+    member = factory.SubFactory(MemberFactory)
+    program = factory.SelfAttribute("member.program")
+    mall = factory.SubFactory(MallFactory, group=factory.SelfAttribute("..program.group"))
+    wallet = "ALIPAYHK"
+    user_id = factory.Sequence(lambda n: f"{2160120037000000 + n}")
+    serial = factory.LazyFunction(lambda: uuid.uuid4().hex)
+    joined_at = factory.SelfAttribute("member.joined_at")
+
+
+class ConsentFactory(DjangoModelFactory[Consent]):
+    class Meta:
+        model = Consent
+
+    wallet_pass = factory.SubFactory(PassFactory)
+    member = factory.SelfAttribute("wallet_pass.member")
+    began_at = factory.SelfAttribute("wallet_pass.joined_at")
+    text_version = "2026-01"
+
+
+class ContactChangeFactory(DjangoModelFactory[ContactChange]):
+    class Meta:
+        model = ContactChange
+
+    member = factory.SubFactory(MemberFactory)
+    phone = factory.Sequence(lambda n: f"+8529{n:07d}")
+    noticed_at = MOMENT

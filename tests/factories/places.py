@@ -1,0 +1,63 @@
+"""Rows of pms: staff logins, groups, malls, stores."""
+
+import factory
+from factory.django import DjangoModelFactory
+
+from pms.models import Mall, MallGroup, MallStaff, Store, User
+
+PASSWORD = "correct-horse-battery-staple"
+
+
+class UserFactory(DjangoModelFactory[User]):
+    class Meta:
+        model = User
+
+    username = factory.Sequence(lambda n: f"staff-{n}")
+    password = factory.django.Password(PASSWORD)
+    is_staff = True
+
+
+class MallGroupFactory(DjangoModelFactory[MallGroup]):
+    class Meta:
+        model = MallGroup
+
+    label = factory.Sequence(lambda n: f"{20230316 + n}")
+    name_en = factory.Sequence(lambda n: f"Lumina {n}")
+    name_zh = factory.Sequence(lambda n: f"朗曜{n}")
+
+
+class MallFactory(DjangoModelFactory[Mall]):
+    class Meta:
+        model = Mall
+
+    group = factory.SubFactory(MallGroupFactory)
+    label = factory.Sequence(lambda n: f"{20230316001 + n}")
+    tag = factory.Sequence(lambda n: f"lumina-{n}")
+    name_en = factory.Sequence(lambda n: f"Lumina Plaza {n}")
+    name_zh = factory.Sequence(lambda n: f"朗曜廣場{n}")
+
+
+class StoreFactory(DjangoModelFactory[Store]):
+    class Meta:
+        model = Store
+
+    mall = factory.SubFactory(MallFactory)
+    group = factory.SelfAttribute("mall.group")
+    pms_label = factory.Sequence(lambda n: f"PMS{n:04d}")
+    partner_id = "20230324"
+    merchant_id = factory.Sequence(lambda n: f"{21609876543945 + n}")
+    store_id = factory.Sequence(lambda n: f"S{n}")
+    code = factory.Sequence(lambda n: f"LP-{n}")
+    name_en = factory.Sequence(lambda n: f"Harbour Noodles {n}")
+    name_zh = factory.Sequence(lambda n: f"海港麵家{n}")
+    category = "DINING"
+
+
+class MallStaffFactory(DjangoModelFactory[MallStaff]):
+    class Meta:
+        model = MallStaff
+
+    user = factory.SubFactory(UserFactory)
+    mall = factory.SubFactory(MallFactory)
+    group = factory.SelfAttribute("mall.group")
+    role = MallStaff.Role.OPERATOR
