@@ -14,6 +14,7 @@ GUARDED_TABLES = {
     "earning_award": 2,
     "earning_refund": 2,
     "alipayhk_notification": 3,
+    "alipayhk_passcall": 2,
 }
 GUARDS = """
     SELECT tgrelid::regclass::text, count(*) FROM pg_trigger
