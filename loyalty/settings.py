@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import environ
+from cryptography.fernet import Fernet, MultiFernet
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -56,6 +57,10 @@ if not LOYALTY_KEYS:
     stop(
         "LOYALTY_KEYS", "must hold at least one Fernet key, newest first; .env.example tells how to make one."
     )
+try:
+    MultiFernet([Fernet(key) for key in LOYALTY_KEYS])
+except ValueError:
+    stop("LOYALTY_KEYS", "holds a text that is no Fernet key; .env.example tells how to make one.")
 
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=[] if IS_PRODUCTION else ["127.0.0.1", "localhost", "[::1]"]
