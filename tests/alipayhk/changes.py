@@ -41,7 +41,8 @@ def only(*tables: str) -> Iterator[None]:
     before = contents()
     yield
     after = contents()
-    assert {name for name in after if after[name] != before.get(name)} == set(tables)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == set(tables)
 
 
 def latest() -> Notification:
