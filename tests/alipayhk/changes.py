@@ -42,7 +42,7 @@ def only(*tables: str) -> Iterator[None]:
     yield
     after = contents()
     changed = {name for name in after if after[name] != before.get(name)}
-    assert changed == set(tables)
+    assert changed == set(tables), f"changed {sorted(changed)}, expected {sorted(tables)}"
 
 
 def latest() -> Notification:
