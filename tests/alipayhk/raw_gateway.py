@@ -5,9 +5,12 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from alipayhk import signature
+import pytest
+
+from alipayhk import passes, signature
 from alipayhk.models import Credential
 from alipayhk.simulator import replies, times
 from alipayhk.simulator.keys import KeyRing
@@ -134,6 +137,41 @@ def active(credential: Credential) -> Pass:
     wallet_pass.external_id, wallet_pass.state = f"2020{wallet_pass.pk:027d}", Pass.State.ACTIVE
     wallet_pass.save()
     return wallet_pass
+
+
+def push(credential: Credential, *, is_active: bool = True) -> Pass:
+    """One card of this mall, called about once."""
+    wallet_pass = active(credential) if is_active else outbound.member(credential, points=138)
+    passes.notice_new()
+    assert passes.drain() == 1
+    wallet_pass.refresh_from_db()
+    return wallet_pass
+
+
+def assert_unknown(wallet_pass: Pass, code: str) -> None:
+    """Counted, tried again in two seconds, to be confirmed later; nothing else changed."""
+    update = outbound.update(wallet_pass)
+    assert outbound.outcomes(wallet_pass) == [f"UNKNOWN {code}"]
+    assert (update.attempts, update.confirmations_due, update.dead_at) == (1, 2, None)
+    assert (update.acknowledged_version, update.lease) == (None, None)
+    assert update.due_at is not None
+    assert update.called_at is not None
+    assert update.due_at - update.called_at < timedelta(seconds=5.5)
+    assert wallet_pass.state in (Pass.State.ACTIVE, Pass.State.WAITING)
+
+
+def assert_refused(wallet_pass: Pass, code: str, *, state: str) -> None:
+    """A dead letter at once, and no further attempts."""
+    update = outbound.update(wallet_pass)
+    assert outbound.outcomes(wallet_pass) == [f"PERMANENT {code}"]
+    assert update.dead_at is not None
+    assert (update.due_at, update.acknowledged_version) == (None, None)
+    assert wallet_pass.state == state
+    assert passes.drain() == 0
+
+
+def alarms(caplog: pytest.LogCaptureFixture, code: str) -> int:
+    return sum(record.name == "loyalty.alarm" and code in record.getMessage() for record in caplog.records)
 
 
 def _headers(reader: Any) -> dict[str, str]:
