@@ -89,9 +89,8 @@ def test_b064_without_a_charset_the_body_is_utf_8(mall: Wallet, kind: str, conte
 
 @pytest.mark.parametrize("charset", ["GBK", "gb2312", "GB18030", "Big5", '"utf-8"'])
 def test_b065_a_declared_charset_is_read(mall: Wallet, charset: str) -> None:
-    codec = charset.strip('"')
-    bill = mall.genuine("BILL") | {"merchantName": "海港" if codec != "gb2312" else "海港"}
-    body = json.dumps(bill, ensure_ascii=False).encode(codec)
+    bill = mall.genuine("BILL") | {"merchantName": "海港"}
+    body = json.dumps(bill, ensure_ascii=False).encode(charset.strip('"'))
 
     with changes.only(*changes.DONE["BILL"]):
         answer = mall.send("BILL", body, Content_Type=f"application/json; charset={charset}")

@@ -273,15 +273,15 @@ def lumina(**figures: Any) -> Wallet:
     mall = factories.MallFactory.create()
     program = factories.ProgramFactory.create(group=mall.group)
     store = factories.StoreFactory.create(mall=mall)
-    base = {"min_spend_cents": 10000, "is_min_spend_on_net": True, "max_spend_cents": 3000000}
+    base: dict[str, Any] = {
+        "effective_at": datetime(2000, 1, 1, tzinfo=HONG_KONG),
+        "min_spend_cents": 10000,
+        "is_min_spend_on_net": True,
+        "max_spend_cents": 3000000,
+    }
     rule = factories.RuleFactory.create(program=program)
     RuleVersion.objects.create(
-        rule=rule,
-        number=1,
-        points_numerator=1,
-        effective_at=datetime(2000, 1, 1, tzinfo=HONG_KONG),
-        published_at=factories.MOMENT,
-        **base | figures,
+        rule=rule, number=1, points_numerator=1, published_at=factories.MOMENT, **base | figures
     )
     credential = factories.CredentialFactory.create(mall=mall)
     # The same rows in every test, so that the process parses each key once and not once a test (50 ms).
