@@ -93,7 +93,9 @@ class NotificationAdmin(RecordAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, notice: Notification) -> str:
-        return formats.two_lines(notice_story.why(notice), notice_story.waits_for(notice) if notice.waits_for else "")
+        return formats.two_lines(
+            notice_story.why(notice), notice_story.waits_for(notice) if notice.waits_for else ""
+        )
 
     @admin.display(description=_("mall"))
     def mall_name(self, notice: Notification) -> str:
@@ -287,6 +289,7 @@ class CardTemplateInline(ScopedInline, admin.StackedInline):  # type: ignore[typ
 @admin.register(Credential)
 class CredentialAdmin(ScopedModelAdmin):
     mall_path = "mall"
+    ordering = ("pk",)
     form = CredentialForm
     is_addable = is_changeable = True
     list_display = ("client_id", "mall_name", "environment", "gateway_url", "encryption")
