@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -111,6 +112,16 @@ def test_register_mall_reads_a_file_and_then_standard_input(fresh_database: Data
     assert first["mall"] == "lumina-plaza"
     assert first["created"][:2] == ["group 20230316", "mall lumina-plaza"]
     assert second == {"mall": "lumina-plaza", "created": [], "updated": []}
+
+
+def test_two_registrations_at_once_make_one_mall(fresh_database: Database) -> None:
+    text = json.dumps(document())
+
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: said(run(fresh_database, "register_mall", "-", given=text)), range(2)))
+
+    assert sorted(len(done["created"]) for done in both) == [0, 9]
+    assert [done["updated"] for done in both] == [[], []]
 
 
 @pytest.mark.django_db
