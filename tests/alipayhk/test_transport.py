@@ -195,7 +195,10 @@ def over_tls(folder: Path, name: str, pieces: list[bytes], pause: float) -> tupl
         with server, server.accept()[0] as plain:
             try:
                 with context.wrap_socket(plain, server_side=True) as connection:
-                    connection.recv(65536)
+                    # All of it: closing on unread bytes would reset the line.
+                    heard = b""
+                    while not heard.endswith(b"\r\n\r\n{}"):
+                        heard += connection.recv(65536)
                     for piece in pieces:
                         time.sleep(pause)
                         connection.sendall(piece)
