@@ -106,10 +106,17 @@ class Callers:
             raise Refused(f"no answer in {PATIENCE:g} s")
         for key, _ in ready:
             caller: Caller = key.data
-            caller.answer += caller.sock.recv(65536)
+            caller.answer += _read(caller.sock)
             if _is_whole(caller.answer):
                 load.answered.append(Answered(caller.number, caller.due, time.perf_counter()))
                 self._idle.append(caller)
+
+
+def _read(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(65536)
+    except ConnectionError:
+        return b""
 
 
 def _is_whole(answer: bytes) -> bool:
