@@ -197,11 +197,11 @@ def over_tls(folder: Path, name: str, pieces: list[bytes], pause: float) -> tupl
                 with context.wrap_socket(plain, server_side=True) as connection:
                     # All of it: closing on unread bytes would reset the line.
                     heard = b""
-                    while not heard.endswith(b"\r\n\r\n{}"):
-                        heard += connection.recv(65536)
-                    for piece in pieces:
+                    while not heard.endswith(b"\r\n\r\n{}") and (piece := connection.recv(65536)):
+                        heard += piece
+                    for part in pieces:
                         time.sleep(pause)
-                        connection.sendall(piece)
+                        connection.sendall(part)
             except OSError:
                 # The caller hung up, as it should.
                 return
