@@ -116,7 +116,8 @@ class ContactChangeAdmin(RecordAdmin):
     sortable_by = ()
     open_since = "noticed_at"
     empty_words = _(
-        "No contact change waits. One appears here when a wallet sends a phone or e-mail that differs from the member's."
+        "No contact change waits. One appears here when a wallet sends a phone or e-mail "
+        "that differs from the member's."
     )
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:

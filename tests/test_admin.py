@@ -351,7 +351,8 @@ def test_a_transaction_tells_its_story(root: Client) -> None:
 
     for words in (
         "HK$138.90", "138 points for spending HK$138.90.", "消費 HK$138.90，獲 138 分。", "Minimum spend", "✗",
-        "none in force", "R77", "After the refund the spend still reaches the limit", "NOTICE77", purchase.payment_number,
+        "none in force", "R77", "After the refund the spend still reaches the limit", "NOTICE77",
+        purchase.payment_number,
     ):  # fmt: skip
         assert words in page, words
 

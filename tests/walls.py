@@ -97,7 +97,8 @@ def _plant_purchases(world: World, mall: Mall, member: Member) -> None:
         mall=mall, store=store, member=member, merchant_name=f"{mark} earlier"
     )
     world.rows += [
-        mall, store, purchase, NumberClaimFactory.create(transaction=purchase), AwardFactory.create(transaction=purchase),
+        mall, store, purchase, NumberClaimFactory.create(transaction=purchase),
+        AwardFactory.create(transaction=purchase),
         RefundFactory.create(transaction=purchase, number=f"{mark}R"),
         DuplicateCaseFactory.create(transaction=purchase, earlier=earlier),
     ]  # fmt: skip

@@ -101,7 +101,7 @@ def test_every_screen_and_every_part_of_one_has_a_scope() -> None:
 
 def patterns(resolver: Any = None) -> Iterator[URLPattern]:
     """Every address of the staff site."""
-    found = resolver or next(
+    found: Any = resolver or next(
         one for one in get_resolver().url_patterns if getattr(one, "namespace", "") == "admin"
     )
     for one in found.url_patterns:
