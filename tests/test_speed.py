@@ -8,6 +8,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -29,7 +30,7 @@ def caller(live_installation: live.Installation, live_simulator: live.Simulator)
 @pytest.fixture(scope="module")
 def users(caller: Caller, live_simulator: live.Simulator) -> list[str]:
     joined = callers.users(MEMBERS)
-    callers.at_once([lambda user_id=user_id: caller.join(user_id) for user_id in joined], callers=CALLERS)
+    callers.at_once([partial(caller.join, user_id) for user_id in joined], callers=CALLERS)
     assert callers.until(lambda: all(callers.shown(live_simulator, user_id) == [0] for user_id in joined), 30)
     return joined
 
