@@ -178,7 +178,7 @@ def test_b112_the_same_number_with_another_amount_or_store_opens_a_case(
 ) -> None:
     at_the_counter(mall)
     other_store = factories.StoreFactory.create(mall=mall.mall)
-    changed = {
+    changed: dict[str, Fields] = {
         "amount": {"orderAmount": amount(20000)},
         "store": {"pmsLabel": other_store.pms_label, "merchantId": other_store.merchant_id},
     }

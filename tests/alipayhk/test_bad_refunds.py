@@ -202,7 +202,7 @@ def test_b131_the_same_refund_number_with_other_content_is_a_conflict(mall: Wall
     mall.joined("2160120037000002")
     refund = mall.refund(paid(mall), refundAmount=amount(10000))
     assert_taken_back(mall, refund, 100)
-    changed = {
+    changed: dict[str, Fields] = {
         "amount": {"refundAmount": amount(20000)},
         "currency": {"refundAmount": amount(10000, "USD")},
         "userId": {"userId": "2160120037000002"},

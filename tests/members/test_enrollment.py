@@ -17,7 +17,9 @@ NOW = factories.MOMENT
 
 @pytest.fixture
 def mall() -> Mall:
-    return factories.ProgramFactory.create(group=(found := factories.MallFactory.create()).group) and found
+    found = factories.MallFactory.create()
+    factories.ProgramFactory.create(group=found.group)
+    return found
 
 
 def join(mall: Mall, user_id: str = "2160120037098191", **details: Any) -> Pass:
