@@ -42,7 +42,7 @@ class MemberAdmin(RecordAdmin):
     list_display = ("card", "name", "phone_shown", "balance", "program_name", "state_pill", "joined")
     list_select_related = ("program", "account")
     list_filter = ("state", ("program", scoping.ScopedFilter))
-    search_fields = ("card_number",)
+    search_fields = ("card_number__exact",)
     search_help_text = _("Phone, e-mail, card number, user ID, pass ID or bill number, in full")
     ordering = ("-pk",)
     sortable_by = ()
@@ -55,7 +55,7 @@ class MemberAdmin(RecordAdmin):
             label=_("Show phone and e-mail"),
             permission="members.view_member",
             do=_reveal,
-            is_main=False,
+            is_main=lambda _: False,
         ),
     )
 
@@ -110,7 +110,7 @@ class ContactChangeAdmin(RecordAdmin):
     list_display = ("member_name", "phone_shown", "email_shown", "state_pill", "noticed")
     list_select_related = ("member",)
     list_filter = (OpenFilter,)
-    search_fields = ("member__card_number",)
+    search_fields = ("member__card_number__exact",)
     search_help_text = _("Card number")
     ordering = ("noticed_at",)
     sortable_by = ()
