@@ -59,6 +59,10 @@ class Shopper:
         }
         return awards.earn(purchase=Purchase(**values | facts), now=TUESDAY + timedelta(minutes=1))
 
+    def buys(self, cents: int) -> Transaction:
+        self.pays(cents)
+        return self.wallet_pass.member.transactions.order_by("-pk")[0]
+
     def is_refunded(self, transaction: Transaction, cents: int, **facts: Any) -> Outcome:
         key = f"R{next(self.numbers)}"
         values: dict[str, Any] = {
@@ -139,7 +143,7 @@ def test_refunds_take_back_what_the_example_says(
     name: str, rule: dict[str, Any], cents: int, parts: list[int], taken: list[int], reasons: list[str]
 ) -> None:
     member = shopper(rule)
-    transaction = Transaction.objects.get(pk=member.pays(cents).transaction_id)
+    transaction = member.buys(cents)
     earned = member.balance
 
     for part in parts:
@@ -154,7 +158,7 @@ def test_refunds_take_back_what_the_example_says(
 @pytest.mark.django_db
 def test_e9c_a_refund_above_the_amount_paid_posts_nothing() -> None:
     member = shopper(LUMINA)
-    transaction = Transaction.objects.get(pk=member.pays(100000).transaction_id)
+    transaction = member.buys(100000)
     member.is_refunded(transaction, 100000)
     entries = PointEntry.objects.count()
 
@@ -176,7 +180,7 @@ def test_e12_a_claw_back_larger_than_the_balance_follows_the_policy(
     member = shopper(LUMINA)
     member.wallet_pass.program.negative_balance = policy
     member.wallet_pass.program.save()
-    transaction = Transaction.objects.get(pk=member.pays(33400).transaction_id)
+    transaction = member.buys(33400)
     factories.PointEntryFactory.create(account=member.wallet_pass.member.account, points=-214)
     type(member.wallet_pass.member.account).objects.filter(pk=member.wallet_pass.member.account.pk).update(
         balance=120
