@@ -199,7 +199,7 @@ def _insert(values: dict[str, Any]) -> Stored:
 def finish(notification_id: int, outcome: Outcome, *, is_first_answer: bool, now: datetime) -> str:
     """Write what became of it and mark the member's cards behind; returns the answer of the webhook."""
     state, answer = STATES[outcome.verdict]
-    values = {
+    values: dict[str, Any] = {
         "id": notification_id,
         "state": state,
         "reason": outcome.reason,

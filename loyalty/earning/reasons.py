@@ -1,4 +1,3 @@
-# ruff: noqa: E501 – a table, one code a line
 """Why points were given or not: the reason codes with their sentences in English and Traditional Chinese."""
 
 from collections.abc import Mapping

@@ -34,7 +34,8 @@ def model_points(rule: dict[str, Any], amount: int, net: int) -> int:
         return 0
     counted: int = min(net, rule["max_spend_cents"] or net)
     divisor: int = 100 * rule.get("points_denominator", 1)
-    whole, rest = divmod(counted * rule.get("points_numerator", 1), divisor)
+    numerator: int = rule.get("points_numerator", 1)
+    whole, rest = divmod(counted * numerator, divisor)
     return whole + (1 if rule["rounding"] == "HALF_UP" and 2 * rest >= divisor else 0)
 
 
