@@ -32,6 +32,11 @@ def _confirm(request: HttpRequest, notice: Notification) -> object:
     return _judged(waiting.confirm, request, notice)
 
 
+def _acknowledge(request: HttpRequest, notice: Notification) -> object:
+    waiting.acknowledge(notification=notice, by=login_of(request))
+    return _("Noted: the first message stands, and this one waits for nobody any more.")
+
+
 def _judged(judge: Any, request: HttpRequest, notice: Notification) -> object:
     try:
         found = judge(notification=notice, by=login_of(request), now=clock.now())
@@ -67,10 +72,13 @@ class NotificationAdmin(RecordAdmin):
         Deed(name="confirm", label=_("Confirm and judge"), permission=JUDGE, do=_confirm,
              is_offered=lambda notice: is_doubtful(notice),
              explanation=_("You have looked at what is unusual and stand by the message as it reads.")),
+        Deed(name="acknowledge", label=_("Leave the first standing"), permission=JUDGE, do=_acknowledge,
+             is_offered=lambda notice: notice.state == "CONFLICT" and not notice.is_confirmed,
+             explanation=_("Same number, other content: the first message and its points stay as they are.")),
     )  # fmt: skip
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(state__in=deliveries_today.WAITING)
+        return rows.filter(deliveries_today.NEEDS_A_PERSON)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Lists never load the messages themselves."""

@@ -18,6 +18,7 @@ from tests import factories, screens, walls
 from tests.factories import (
     AwardFactory,
     CardTemplateFactory,
+    ContactChangeFactory,
     MemberFactory,
     NotificationFactory,
     PassFactory,
@@ -278,3 +279,30 @@ def test_the_sidebar_counts_what_waits(root: Client) -> None:
     page = root.get(reverse("admin:members_member_changelist")).content.decode()
 
     assert '<span class="word">Waiting</span><span class="count">2</span>' in page
+
+
+def test_a_conflict_that_was_seen_leaves_the_queue(root: Client) -> None:
+    notice = NotificationFactory.create(state=Notification.State.CONFLICT, reason="CONFLICTING_CONTENT")
+    address = reverse("admin:alipayhk_notification_changelist")
+    before = root.get(address).content.decode()
+
+    root.post(page_of(notice, "deed", "acknowledge"))
+
+    notice.refresh_from_db()
+    assert page_of(notice) in before
+    assert page_of(notice) not in root.get(address).content.decode()
+    assert notice.state == Notification.State.CONFLICT
+
+
+def test_a_contact_change_is_taken_over_from_its_page(root: Client) -> None:
+    change = ContactChangeFactory.create(phone="+85261234567")
+    holder = MemberFactory.create(program=change.member.program, phone="+85261234567")
+
+    refused = root.post(page_of(change, "deed", "take-over")).content.decode()
+    holder.phone = "+85290000000"
+    holder.save()
+    root.post(page_of(change, "deed", "take-over"))
+
+    change.member.refresh_from_db()
+    assert "Another member has this phone number" in refused
+    assert change.member.phone == "+85261234567"
