@@ -337,6 +337,13 @@ class CredentialAdmin(ScopedModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> tuple[str, ...]:
         return ("mall",) if obj else ()
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """What AlipayHK refused was the template as it was: once changed, its cards go on."""
+        super().save_related(request, form, formsets, change)
+        paused = CardTemplate.objects.filter(credential=form.instance, paused_at__isnull=False).first()
+        if paused and any(one.model is CardTemplate and one.has_changed() for one in formsets):
+            passes.resume_template(template=paused, by=login_of(request))
+
     @admin.display(description=_("mall"))
     def mall_name(self, credential: Credential) -> str:
         return formats.name_of(credential.mall)

@@ -12,7 +12,14 @@ from alipayhk import sealed, signature
 from alipayhk.models import CredentialKey
 from pms.models import Store
 from tests import screens, walls
-from tests.factories import CredentialFactory, CredentialKeyFactory, StoreFactory, key_pair
+from tests.factories import (
+    MOMENT,
+    CardTemplateFactory,
+    CredentialFactory,
+    CredentialKeyFactory,
+    StoreFactory,
+    key_pair,
+)
 from tests.screens import page_of
 
 pytestmark = pytest.mark.django_db
@@ -158,3 +165,35 @@ def test_a_second_store_with_the_same_label_is_refused_in_words(root: Client) ->
     assert answer.status_code == 200
     assert b"Another store of this group has this PMS label." in answer.content
     assert Store.objects.count() == 1
+
+
+@pytest.mark.parametrize("field", ["client_id", "client_ids"])
+def test_a_client_id_of_another_program_is_refused(root: Client, field: str) -> None:
+    other, credential = CredentialFactory.create(), CredentialFactory.create()
+    taken = other.client_id if field == "client_id" else f'["{other.client_id}"]'
+    fields = {"seen": _seen(root, credential), field: taken}
+
+    answer = root.post(page_of(credential), _key_form(credential, **fields))
+
+    before = (credential.client_id, credential.client_ids)
+    credential.refresh_from_db()
+    assert b"used by a mall of another program" in answer.content
+    assert (credential.client_id, credential.client_ids) == before
+
+
+def test_a_paused_template_goes_on_once_it_is_changed(root: Client) -> None:
+    template = CardTemplateFactory.create(paused_at=MOMENT, pause_code="PASS_TYPE_NOT_MATCH")
+    credential = template.credential
+    part = {
+        "TOTAL_FORMS": "1", "INITIAL_FORMS": "1", "0-id": str(template.pk), "0-credential": str(credential.pk),
+        "0-code": "22023041200135606000000000999999", "0-type": "COUPON", "0-product": "GIFT_CARD", "0-shape": "NESTED",
+        "0-placeholders": '{"$points$": "balance"}', "0-update_detail_type": "UPDATE_DATA_INFO", "0-valid_days": "3650",
+    }  # fmt: skip
+    fields = {f"card_template-{name}": text for name, text in part.items()}
+
+    saved = root.post(page_of(credential), _key_form(credential, seen=_seen(root, credential), **fields))
+
+    template.refresh_from_db()
+    assert saved.status_code == 302
+    assert template.code.endswith("999999")
+    assert (template.paused_at, template.pause_code) == (None, "")
