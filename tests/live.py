@@ -57,7 +57,7 @@ class Background:
                 command, env=variables, stdout=output, stderr=output, stdin=subprocess.DEVNULL, **options
             )
 
-    def wait_until_ready(self, seconds: float = 60) -> None:
+    def wait_until_ready(self, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not any(line.startswith("ready ") for line in self.output().splitlines()):
             if self.process.poll() is not None or time.monotonic() > end:
