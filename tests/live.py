@@ -142,7 +142,7 @@ class Installation:
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             run_command("manage", *arguments), env=self.variables, input=given, text=True,
-            capture_output=True, timeout=60, check=False,
+            capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         if check and done.returncode:
             raise CommandFailed(f"{' '.join(arguments)}: {done.stderr or done.stdout}")
