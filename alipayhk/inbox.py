@@ -105,8 +105,8 @@ def receive(message: Message, *, now: datetime) -> Received:
     except Exception as error:  # whatever went wrong, the message alone must still be kept (D4)
         alarm.exception("message stored without being judged: %s", type(error).__name__)
         stored = _store_alone(message, reading, now=now)
-    if stored.is_signed_anew and judging.may_be_another(reading.notice):
-        alarm.warning("notification %d came again; two real ones would look the same", stored.notification_id)
+    if stored.is_signed_anew:
+        _heed_repeat(stored, message, reading, now=now)
     return Received(
         stored.answer, stored.is_new, judging.awaited(reading.notice) if stored.is_awaited else ""
     )
@@ -119,10 +119,19 @@ def _store_and_judge(message: Message, reading: Reading, *, now: datetime) -> St
             outcome = judging.judge(reading.notice, message=message, is_confirmed=False, now=now)
             answer = finish(stored.notification_id, outcome, is_first_answer=True, now=now)
             return Stored(stored.notification_id, answer, True, stored.is_awaited)
-        if stored.is_signed_anew and message.kind == Notification.Kind.CARD:
-            # The same person asks again, perhaps after a withdrawal; a mere replay must not reopen a consent.
-            judging.judge(reading.notice, message=message, is_confirmed=False, now=now)
     return stored
+
+
+def _heed_repeat(stored: Stored, message: Message, reading: Reading, *, now: datetime) -> None:
+    """A repeat signed anew may say more than its first: another refund, or somebody who is back after a withdrawal.
+
+    After its block, so that many repeats at once do not queue behind each other's judgement.
+    """
+    if judging.may_be_another(reading.notice):
+        alarm.warning("notification %d came again; two real ones would look the same", stored.notification_id)
+    if judging.asks_anew(reading.notice, group_id=message.group_id):
+        with atomic():
+            judging.judge(reading.notice, message=message, is_confirmed=False, now=now)
 
 
 def _store_alone(message: Message, reading: Reading, *, now: datetime) -> Stored:

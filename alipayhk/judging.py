@@ -53,6 +53,13 @@ def may_be_another(notice: BillNotice | RefundNotice | CardRequest) -> bool:
     return isinstance(notice, RefundNotice) and not notice.refund_number
 
 
+def asks_anew(notice: BillNotice | RefundNotice | CardRequest, *, group_id: int) -> bool:
+    """Whether somebody asks to join whose consent is not in force (any longer)."""
+    if not isinstance(notice, CardRequest):
+        return False
+    return not enrollment.is_joined(group_id=group_id, wallet=messages.WALLET, user_id=notice.user_id)
+
+
 def _purchase(notice: BillNotice, message: Message) -> Purchase:
     numbers = {
         "PAYMENT": notice.number_text,

@@ -44,6 +44,16 @@ def join(*, mall: Mall, applicant: Applicant, evidence: str, asked_at: datetime,
     return wallet_pass
 
 
+def is_joined(*, group_id: int, wallet: str, user_id: str) -> bool:
+    """Whether this wallet's user has a pass here with consent in force."""
+    return Consent.objects.filter(
+        wallet_pass__program__group_id=group_id,
+        wallet_pass__wallet=wallet,
+        wallet_pass__user_id=user_id,
+        ended_at=None,
+    ).exists()
+
+
 def _issue(mall: Mall, program: Program, applicant: Applicant, *, now: datetime) -> Pass:
     return Pass.objects.create(
         program=program,
