@@ -252,6 +252,20 @@ def test_b154_too_many_new_users_from_one_address_wait_a_minute(mall: Wallet, se
     assert from_elsewhere.verdict == SUCCESS
 
 
+def test_b155_after_an_erasure_the_same_user_is_somebody_new(mall: Wallet) -> None:
+    """As erasure leaves them: closed, without a name, under a handle that says nothing."""
+    card = mall.card(mobileNo="98765432")
+    erased = assert_new_member(mall, card)
+    Consent.objects.update(ended_at=clock.now())
+    Pass.objects.update(user_id="erased-1", state="CLOSED")
+    Member.objects.update(state="CLOSED", name="", phone="", phone_raw="", email="")
+
+    member = assert_new_member(mall, card)
+
+    assert member != erased
+    assert (member.phone, member.transactions.count()) == ("+85298765432", 0)
+
+
 def test_b156_without_a_card_template_the_pass_waits_and_the_alarm_goes(
     mall: Wallet, caplog: pytest.LogCaptureFixture
 ) -> None:
