@@ -56,7 +56,7 @@ class Caller:
 
 
 class Callers:
-    """Connections that stay open from round to round, as those of a proxy do."""
+    """Connections that stay open from request to request, as those of a proxy do."""
 
     def __init__(self, port: int, count: int) -> None:
         self._selector = selectors.DefaultSelector()

@@ -67,26 +67,25 @@ class Rival:
         self._bills, self._signer = Bills(filled.sender, filled.members), signer
         self._acknowledged, self._rate = 0, 0.0
 
-    @contextmanager
-    def called_by(self, count: int) -> Iterator[Run]:
-        """Gives the function that runs one round and returns notices per second."""
-        callers = Callers(self._port, count)
-        try:
-            yield lambda seconds: self._round(callers, seconds)
-        finally:
-            callers.close()
+    def called_by(self, count: int) -> Run:
+        return lambda seconds: self._round(count, seconds)
 
     def check_work(self) -> None:
         paid = world.count(self._url, PAID)
         if paid != self._acknowledged:
             raise WorkMissing(f"{self.name}: {self._acknowledged} notices acknowledged, {paid} paid")
 
-    def _round(self, callers: Callers, seconds: float) -> float:
+    def _round(self, count: int, seconds: float) -> float:
+        """The connections are new: those of the round before may have rested until the server hung up."""
         least = 100 if self._rate else int(200 * seconds)
         requests = self._signer.requests(
             self._bills.draw(figures.next_stock(self._rate, seconds, least=least))
         )
-        load = callers.run(requests, seconds=seconds)
+        callers = Callers(self._port, count)
+        try:
+            load = callers.run(requests, seconds=seconds)
+        finally:
+            callers.close()
         self._acknowledged += len(load.answered)
         self._rate = max(self._rate, load.rate)
         return load.rate
@@ -114,12 +113,10 @@ def _ratios(extent: Extent, filled: World, signer: Signer, app: str) -> dict[str
         found: dict[str, dict[str, Series]] = {"S1": {}, "S2": {}}
         for size in SIZES:
             against = {"S1": _pgbench(base, size)}
-            with ExitStack() as connections:
-                run_ours = connections.enter_context(ours.called_by(size))
-                if size == S2_SIZE:
-                    against["S2"] = connections.enter_context(plain.called_by(size))
-                for name, series in _take_turns(extent, size, run_ours, against).items():
-                    found[name][str(size)] = series
+            if size == S2_SIZE:
+                against["S2"] = plain.called_by(size)
+            for name, series in _take_turns(extent, size, ours.called_by(size), against).items():
+                found[name][str(size)] = series
         ours.check_work()
         plain.check_work()
     return found
