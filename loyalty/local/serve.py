@@ -60,9 +60,12 @@ def _start_programs(installation: Installation, port: int, *, logs: bool) -> Non
     installation.migrate()
     address = f"http://127.0.0.1:{port}"
     installation.facts |= {"url": address, "ports": {"web": port, **_ports(installation)}}
-    for service in programs(installation, logs=logs):
-        installation.supervisor.start(service)
+    web, *others = programs(installation, logs=logs)
+    installation.supervisor.start(web)
     _wait_until_ready(installation, address)
+    # Three Django starts at once would make the first page wait for all of them.
+    for service in others:
+        installation.supervisor.start(service)
     print(f"ready {address}", flush=True)
 
 
