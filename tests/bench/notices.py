@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -42,7 +43,9 @@ class Signer:
 
     def __init__(self, sender: Sender) -> None:
         self.sender = sender
-        self._pool = ProcessPoolExecutor(max_workers=os.cpu_count())
+        self._pool = ProcessPoolExecutor(
+            max_workers=os.cpu_count(), initializer=_leave_stopping_to_the_parent
+        )
 
     def requests(self, messages: Iterable[Message]) -> list[bytes]:
         signed = self._pool.map(_sign_all, *zip(*self._chunks(messages), strict=True))
@@ -94,6 +97,12 @@ def joining(user_id: int) -> Message:
 
 def _json(fields: dict[str, object]) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _leave_stopping_to_the_parent() -> None:
+    """The parent's way of being stopped, inherited here, would only end in a traceback."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _sign_all(sender: Sender, messages: list[Message]) -> list[bytes]:
