@@ -5,6 +5,7 @@ Strangers leave a counter and nothing else.
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
@@ -14,7 +15,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotFound, Throttled
 from rest_framework.request import Request
 
-from alipayhk import keyring, rates, signature, wire_time
+from alipayhk import keyring, rates, replays, signature, wire_time
+from alipayhk.models import Credential, CredentialKey
 from pms import clock
 
 log = logging.getLogger(__name__)
@@ -97,10 +99,11 @@ def _verified(message: HttpRequest, *, tag: str) -> Caller:
     client_id = meta.get("HTTP_CLIENT_ID", meta.get("HTTP_CLIENTID", ""))
     found = next((row for row in candidates if _accepts(row, client_id)), None)
     if found is None or found.credential_id is None:
+        _warn_of_other_mall(client_id, tag)
         raise signature.SignatureInvalid(f"Client-Id {client_id[:64]!r} is not one of this mall's")
     header = signature.read_header(meta.get("HTTP_SIGNATURE", ""))
     time = meta.get("HTTP_REQUEST_TIME", "")
-    _check_time(time)
+    sent_at = _read_time(time)
     caller = Caller(
         mall_id=found.mall_id,
         group_id=found.group_id,
@@ -114,15 +117,46 @@ def _verified(message: HttpRequest, *, tag: str) -> Caller:
         signing_key_id=found.signing_key_id,
         signing_key_version=found.signing_key_version,
     )
+    try:
+        _verify(caller, header, found.verifying_key_ids or [])
+    except signature.SignatureInvalid:
+        _warn_of_revoked_key(caller, header)
+        raise
+    _check_skew(sent_at)
+    if settings.ALIPAYHK_REQUEST_WINDOW and not replays.is_first_use(caller.signature, now=clock.now()):
+        alarm.warning("a signature was used a second time within the window")
+        raise signature.SignatureInvalid("the signature was used before")
+    return caller
+
+
+def _verify(caller: Caller, header: signature.SignatureHeader, key_ids: list[int]) -> None:
     signature.verify(
-        keys=[keyring.public_key(key_id) for key_id in found.verifying_key_ids or []],
+        keys=[keyring.public_key(key_id) for key_id in key_ids],
         signature=header,
         target=caller.target,
-        client_id=client_id,
-        time=time,
+        client_id=caller.client_id,
+        time=caller.request_time,
         body=caller.body,
     )
-    return caller
+
+
+def _warn_of_revoked_key(caller: Caller, header: signature.SignatureHeader) -> None:
+    """Whoever still signs with a revoked key has either missed the change or stolen the key."""
+    revoked = CredentialKey.objects.filter(
+        credential_id=caller.credential_id,
+        side=CredentialKey.Side.ALIPAYHK,
+        state=CredentialKey.State.REVOKED,
+    )
+    try:
+        _verify(caller, header, list(revoked.values_list("pk", flat=True)))
+    except signature.SignatureInvalid:
+        return
+    alarm.warning("refused a message that a revoked key of AlipayHK signed, at mall %d", caller.mall_id)
+
+
+def _warn_of_other_mall(client_id: str, tag: str) -> None:
+    if client_id and Credential.objects.filter(client_id=client_id).exists():
+        alarm.warning("refused a call to %s by the Client-Id of another mall", tag)
 
 
 def _accepts(candidate: Candidate, client_id: str) -> bool:
@@ -142,16 +176,21 @@ def _candidates(tag: str) -> list[Candidate]:
 
 
 def _read_candidates(tag: str) -> list[Candidate]:
+    if "\0" in tag:
+        return []  # no text for PostgreSQL, so no tag either
     with connection.cursor() as cursor:
         cursor.execute(CREDENTIALS, [tag])
         return [Candidate(*row) for row in cursor.fetchall()]
 
 
-def _check_time(text: str) -> None:
+def _read_time(text: str) -> datetime:
     try:
-        sent_at = wire_time.check_header_time(text)
+        return wire_time.check_header_time(text)
     except wire_time.TimeUnreadable as error:
         raise signature.SignatureInvalid("Request-Time is missing or not a time") from error
+
+
+def _check_skew(sent_at: datetime) -> None:
     skew = abs((clock.now() - sent_at).total_seconds())
     if settings.ALIPAYHK_REQUEST_WINDOW and skew > settings.ALIPAYHK_REQUEST_WINDOW:
         alarm.warning("Request-Time is %d s from our clock, outside the window", skew)

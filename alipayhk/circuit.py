@@ -49,12 +49,9 @@ WHERE k.id = n.id RETURNING n.was_open
 
 SPREAD = f"""
 WITH withheld AS (
-    SELECT u.id FROM alipayhk_passupdate u
-    JOIN members_pass p ON p.id = u.wallet_pass_id
-    JOIN alipayhk_credential c ON c.mall_id = p.mall_id
-    WHERE c.id = %(credential_id)s AND (u.credential_id IS NULL OR u.credential_id = c.id)
-      AND u.due_at <= statement_timestamp() AND u.lease IS NULL
-    FOR UPDATE OF u SKIP LOCKED)
+    SELECT id FROM alipayhk_passupdate
+    WHERE credential_id = %(credential_id)s AND due_at <= statement_timestamp() AND lease IS NULL
+    FOR UPDATE SKIP LOCKED)
 UPDATE alipayhk_passupdate u SET due_at = statement_timestamp() + random() * make_interval(secs =>
     least({LONGEST_SPREAD_SECONDS}, (SELECT count(*) FROM withheld)::float8 / {SPREAD_PER_SECOND}))
 FROM withheld WHERE u.id = withheld.id

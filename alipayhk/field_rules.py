@@ -25,6 +25,8 @@ OLDEST_PAYMENT = timedelta(days=5 * 365)
 # A till's clock that runs ahead over midnight is no reason to ask staff.
 CLOCK_TOLERANCE = timedelta(hours=1)
 LONGEST_DISPLAY_NAME = 60
+# What a name may take with its accents and joined emoji, in code points.
+MOST_CODE_POINTS = 128
 # Enough for Vietnamese, Thai and family emoji; stacked accents end here.
 MOST_MARKS = 6
 
@@ -175,8 +177,8 @@ def display_name(value: object) -> str:
             marks += 1
         else:
             letters, marks = letters + 1, 0
-        if letters > LONGEST_DISPLAY_NAME:
-            break
+            if letters > LONGEST_DISPLAY_NAME or len(kept) + MOST_MARKS >= MOST_CODE_POINTS:
+                break
         if marks <= MOST_MARKS:
             kept.append(letter)
     return "".join(kept)

@@ -102,6 +102,8 @@ def receive(message: Message, *, now: datetime) -> Received:
     except Exception as error:  # whatever went wrong, the message alone must still be kept (D4)
         alarm.exception("message stored without being judged: %s", type(error).__name__)
         stored = _store_alone(message, reading, now=now)
+    if stored.is_signed_anew and judging.may_be_another(reading.notice):
+        alarm.warning("notification %d came again; two real ones would look the same", stored.notification_id)
     return Received(
         stored.answer, stored.is_new, judging.awaited(reading.notice) if stored.is_awaited else ""
     )

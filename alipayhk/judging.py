@@ -22,6 +22,8 @@ from members.models import Member
 from pms.models import Mall
 
 alarm = logging.getLogger("loyalty.alarm")
+# What the column holds; the notification keeps it whole.
+LONGEST_RAW_PHONE = 64
 
 
 def judge(
@@ -44,6 +46,11 @@ def awaited(notice: BillNotice | RefundNotice | CardRequest) -> str:
     if isinstance(notice, BillNotice):
         return f"PAYMENT:{notice.number}"
     return f"USER:{notice.user_id}" if isinstance(notice, CardRequest) else ""
+
+
+def may_be_another(notice: BillNotice | RefundNotice | CardRequest) -> bool:
+    """A refund without a number of its own cannot be told from a second one of the same second and amount (B133)."""
+    return isinstance(notice, RefundNotice) and not notice.refund_number
 
 
 def _purchase(notice: BillNotice, message: Message) -> Purchase:
@@ -90,7 +97,7 @@ def _join(notice: CardRequest, *, mall_id: int, now: datetime) -> Outcome:
         wallet=messages.WALLET,
         user_id=notice.user_id,
         phone=notice.phone,
-        phone_raw=notice.phone_raw,
+        phone_raw=notice.phone_raw[:LONGEST_RAW_PHONE],
         email=notice.email,
         name=notice.name,
     )

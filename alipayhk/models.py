@@ -278,7 +278,7 @@ class PassUpdate(models.Model):
     """How far one card has come: the account version it should show, and the one AlipayHK acknowledged.
 
     Also drives the card's creation. All times are on the database's clock. `credential` is the client that
-    made the card, empty before. `confirm_at` is when a push confirms what an uncertain answer left open.
+    calls about this card, empty while its mall has none with a card template. `confirm_at` is when a push confirms what an uncertain answer left open.
     """
 
     wallet_pass = models.OneToOneField(
@@ -332,8 +332,8 @@ class PassUpdate(models.Model):
             ),
             models.Index(
                 fields=["wallet_pass"],
-                condition=Q(last_code="NO_CARD_TEMPLATE"),
-                name="alipayhk_passupdate_no_card",
+                condition=Q(credential=None),
+                name="alipayhk_passupdate_waiting",
             ),
         ]
 

@@ -26,17 +26,10 @@ NEWEST_PASSES = 5000
 
 _LIVE = "p.state IN ('WAITING', 'ACTIVE') AND m.state <> 'CLOSED'"
 
-# The card's own client once it is made, before that the newest one of its mall that has a template.
-_CREDENTIAL = """
-JOIN LATERAL (SELECT c.id, t.paused_at FROM alipayhk_credential c
-              JOIN alipayhk_cardtemplate t ON t.credential_id = c.id
-              WHERE c.mall_id = p.mall_id AND (u.credential_id IS NULL OR c.id = u.credential_id)
-              ORDER BY c.id DESC LIMIT 1) c ON true
-"""
-
-_HAS_TEMPLATE = """
-EXISTS (SELECT FROM alipayhk_credential c JOIN alipayhk_cardtemplate t ON t.credential_id = c.id
-        WHERE c.mall_id = p.mall_id)
+# A card stays with the client that made it; a new one is made by the newest of its mall that has a template.
+_NEWEST = """
+(SELECT c.id FROM alipayhk_credential c JOIN alipayhk_cardtemplate t ON t.credential_id = c.id
+ WHERE c.mall_id = p.mall_id ORDER BY c.id DESC LIMIT 1)
 """
 
 _RAISE = f"""
@@ -44,7 +37,7 @@ _RAISE = f"""
     attempts = CASE WHEN u.dead_at IS NULL THEN u.attempts ELSE 0 END,
     dead_at = NULL,
     due_at = CASE
-        WHEN u.last_code = '{NO_CARD_TEMPLATE}' AND u.due_at IS NULL THEN NULL
+        WHEN u.credential_id IS NULL THEN NULL
         WHEN u.dead_at IS NOT NULL THEN greatest(statement_timestamp(), u.not_before_at)
         WHEN u.attempts < {QUICK_ATTEMPTS} THEN least(u.due_at, greatest(statement_timestamp(), u.not_before_at,
             u.called_at + make_interval(secs => %(gap)s)))
@@ -72,12 +65,13 @@ UPDATE alipayhk_passupdate u SET {_RAISE} FROM v WHERE u.id = v.id AND u.wanted_
 
 INSERT_MISSING = f"""
 INSERT INTO alipayhk_passupdate
-    (wallet_pass_id, wanted_version, due_at, attempts, confirmations_due, last_code)
-SELECT p.id, coalesce(a.version, 0), CASE WHEN {_HAS_TEMPLATE} THEN statement_timestamp() END, 0, 0,
-    CASE WHEN {_HAS_TEMPLATE} THEN '' ELSE '{NO_CARD_TEMPLATE}' END
+    (wallet_pass_id, credential_id, wanted_version, due_at, attempts, confirmations_due, last_code)
+SELECT p.id, c.id, coalesce(a.version, 0), CASE WHEN c.id IS NOT NULL THEN statement_timestamp() END, 0, 0,
+    CASE WHEN c.id IS NOT NULL THEN '' ELSE '{NO_CARD_TEMPLATE}' END
 FROM members_pass p
 JOIN members_member m ON m.id = p.member_id
 LEFT JOIN ledger_pointaccount a ON a.member_id = m.id
+CROSS JOIN LATERAL (SELECT {_NEWEST} AS id) c
 WHERE {_LIVE} AND NOT EXISTS (SELECT FROM alipayhk_passupdate u WHERE u.wallet_pass_id = p.id)
   AND p.id > CASE WHEN %(everything)s THEN 0
              ELSE (SELECT coalesce(max(wallet_pass_id), 0) FROM alipayhk_passupdate) - {NEWEST_PASSES} END
@@ -85,10 +79,16 @@ ON CONFLICT (wallet_pass_id) DO NOTHING
 """  # noqa: S608
 
 RELEASE_WAITING = f"""
-UPDATE alipayhk_passupdate u SET due_at = statement_timestamp(), last_code = ''
-FROM members_pass p
-WHERE u.last_code = '{NO_CARD_TEMPLATE}' AND u.due_at IS NULL AND u.dead_at IS NULL
-  AND p.id = u.wallet_pass_id AND {_HAS_TEMPLATE}
+UPDATE alipayhk_passupdate u SET credential_id = c.id, due_at = statement_timestamp(), last_code = ''
+FROM members_pass p CROSS JOIN LATERAL (SELECT {_NEWEST} AS id) c
+WHERE u.credential_id IS NULL AND u.dead_at IS NULL AND p.id = u.wallet_pass_id AND c.id IS NOT NULL
+"""  # noqa: S608
+
+# Cards not made yet go to the newest client, in case the first one was a mistake.
+REASSIGN = f"""
+UPDATE alipayhk_passupdate u SET credential_id = c.id
+FROM members_pass p CROSS JOIN LATERAL (SELECT {_NEWEST} AS id) c
+WHERE p.state = 'WAITING' AND u.lease IS NULL AND p.id = u.wallet_pass_id AND u.credential_id <> c.id
 """  # noqa: S608
 
 # A pass that was closed keeps no place in the queue.
@@ -98,20 +98,27 @@ FROM members_pass p JOIN members_member m ON m.id = p.member_id
 WHERE u.due_at IS NOT NULL AND u.lease IS NULL AND p.id = u.wallet_pass_id AND NOT ({_LIVE})
 """  # noqa: S608
 
+RESTART = f"""
+UPDATE alipayhk_passupdate u SET
+    credential_id = c.id, attempts = 0, dead_at = NULL, not_before_at = NULL,
+    due_at = CASE WHEN c.id IS NOT NULL THEN statement_timestamp() END,
+    last_code = CASE WHEN c.id IS NULL THEN '{NO_CARD_TEMPLATE}' ELSE u.last_code END
+FROM alipayhk_passupdate o JOIN members_pass p ON p.id = o.wallet_pass_id
+CROSS JOIN LATERAL (SELECT CASE WHEN p.external_id <> '' AND o.credential_id IS NOT NULL
+                                THEN o.credential_id ELSE {_NEWEST} END AS id) c
+WHERE u.id = o.id AND o.id = ANY(%(ids)s::bigint[])
+"""  # noqa: S608
+
+# Which rows is settled on this table alone: any join would be made for every due row before the first is taken.
 # A lease that ran out is a call whose outcome nobody wrote down: it counts as an uncertain attempt.
 _CLAIM = f"""
 WITH due AS (
-    SELECT u.id, c.id AS credential_id
-    FROM alipayhk_passupdate u
-    JOIN members_pass p ON p.id = u.wallet_pass_id
-    JOIN members_member m ON m.id = p.member_id
-    {_CREDENTIAL}
-    LEFT JOIN alipayhk_circuit k ON k.credential_id = c.id
+    SELECT u.id FROM alipayhk_passupdate u
     WHERE u.due_at <= statement_timestamp() AND (u.lease IS NULL OR u.leased_until_at <= statement_timestamp())
-      AND {_LIVE} AND c.paused_at IS NULL AND {{which}}
+      AND {{which}}
     ORDER BY u.due_at
     LIMIT %(limit)s
-    FOR UPDATE OF u SKIP LOCKED)
+    FOR UPDATE SKIP LOCKED)
 UPDATE alipayhk_passupdate u SET
     lease = gen_random_uuid(),
     leased_until_at = statement_timestamp() + interval '{LEASE_SECONDS} seconds',
@@ -125,11 +132,22 @@ JOIN members_member m ON m.id = p.member_id
 JOIN members_program g ON g.id = p.program_id
 LEFT JOIN ledger_pointaccount a ON a.member_id = p.member_id
 WHERE u.id = due.id AND p.id = u.wallet_pass_id
-RETURNING u.id, u.lease, u.attempts, coalesce(a.version, 0), coalesce(a.balance, 0), due.credential_id,
+RETURNING u.id, u.lease, {_LIVE}, u.attempts, coalesce(a.version, 0), coalesce(a.balance, 0), u.credential_id,
     u.called_at, p.id, p.external_id, p.serial, p.user_id, p.joined_at, m.name, m.card_number, g.name_en, g.name_zh
 """  # noqa: S608
-CLAIM_DUE = _CLAIM.format(which="k.opened_at IS NULL AND c.id <> ALL(%(busy)s::bigint[])")
-CLAIM_PROBE = _CLAIM.format(which="c.id = %(credential_id)s")
+CLAIM_DUE = _CLAIM.format(
+    which="""u.credential_id <> ALL(%(busy)s::bigint[]) AND u.credential_id NOT IN (
+        SELECT credential_id FROM alipayhk_cardtemplate WHERE paused_at IS NOT NULL
+        UNION ALL SELECT credential_id FROM alipayhk_circuit WHERE opened_at IS NOT NULL)"""
+)
+CLAIM_PROBE = _CLAIM.format(
+    which="""u.credential_id = %(credential_id)s AND u.credential_id NOT IN (
+        SELECT credential_id FROM alipayhk_cardtemplate WHERE paused_at IS NOT NULL)"""
+)
+
+LET_GO = """
+UPDATE alipayhk_passupdate SET due_at = NULL, lease = NULL, leased_until_at = NULL WHERE id = ANY(%s::bigint[])
+"""
 
 NEXT_DUE = """
 SELECT extract(epoch FROM min(due_at) - statement_timestamp())::float8 FROM alipayhk_passupdate
@@ -143,6 +161,7 @@ class Claimed:
 
     update_id: int
     lease: UUID
+    is_live: bool
     attempts: int
     version: int
     points: int
@@ -179,13 +198,14 @@ def notice_new(*, everything: bool = False) -> int:
     return found + released
 
 
-def notice_changed(*, everything: bool = False) -> int:
-    """Compare cards with their accounts: the recently changed ones, or all; returns how many were behind."""
+def notice_changed(*, everything: bool, within: timedelta) -> int:
+    """Compare cards with their accounts: those changed lately, or all; returns how many were behind."""
     # Accounts are stamped by the application's clock, not the database's.
-    since = datetime(1970, 1, 1, tzinfo=UTC) if everything else clock.now() - RECENT
+    since = datetime(1970, 1, 1, tzinfo=UTC) if everything else clock.now() - within
     with connection.cursor() as cursor:
         if everything:
             cursor.execute(DROP_CLOSED)
+            cursor.execute(REASSIGN)
         cursor.execute(WANT_CHANGED, {"since": since, "gap": newer_gap()})
         behind: int = cursor.rowcount
     return behind
@@ -213,4 +233,15 @@ def seconds_to_next() -> float | None:
 def _claim(statement: str, parameters: dict[str, Any]) -> list[Claimed]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return [Claimed(*row) for row in cursor.fetchall()]
+        claimed = [Claimed(*row) for row in cursor.fetchall()]
+        if closed := [one.update_id for one in claimed if not one.is_live]:
+            cursor.execute(LET_GO, [closed])
+    return [one for one in claimed if one.is_live]
+
+
+def restart(update_ids: list[int]) -> int:
+    """Make these cards due now, from the first attempt; returns how many there were."""
+    with connection.cursor() as cursor:
+        cursor.execute(RESTART, {"ids": update_ids})
+        restarted: int = cursor.rowcount
+    return restarted

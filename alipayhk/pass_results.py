@@ -28,11 +28,16 @@ ALARM_AGAIN_SECONDS = 3600
 
 HELD = "SELECT id, lease FROM alipayhk_passupdate WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE"
 
+NAME_PASSES = """
+UPDATE members_pass p SET external_id = r.external_id, state = 'ACTIVE'
+FROM unnest(%(passes)s::bigint[], %(external_ids)s::text[]) AS r (id, external_id)
+WHERE p.id = r.id AND p.state <> 'CLOSED'
+"""
+
 # `n` is what is still to be confirmed after this success. Uncertain outcomes leave two confirming pushes due and
 # no time for them; the first success sets it, since AlipayHK may apply an uncertain call after later ones.
 ACKNOWLEDGE = """
 UPDATE alipayhk_passupdate u SET
-    credential_id = r.credential_id,
     wanted_version = greatest(u.wanted_version, r.version),
     acknowledged_version = greatest(u.acknowledged_version, r.version),
     acknowledged_points = CASE WHEN u.acknowledged_version > r.version THEN u.acknowledged_points ELSE r.points END,
@@ -42,8 +47,8 @@ UPDATE alipayhk_passupdate u SET
                   THEN greatest(statement_timestamp(), u.called_at + make_interval(secs => %(gap)s))
                   ELSE n.confirm_at END,
     attempts = 0, not_before_at = NULL, dead_at = NULL, last_code = r.code, lease = NULL, leased_until_at = NULL
-FROM unnest(%(ids)s::bigint[], %(credentials)s::bigint[], %(versions)s::bigint[], %(points)s::bigint[],
-            %(codes)s::text[]) AS r (id, credential_id, version, points, code)
+FROM unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(points)s::bigint[], %(codes)s::text[])
+    AS r (id, version, points, code)
 JOIN alipayhk_passupdate o ON o.id = r.id
 CROSS JOIN LATERAL (SELECT
     CASE WHEN o.confirm_at <= o.called_at THEN o.confirmations_due - 1 ELSE o.confirmations_due END AS still_due,
@@ -57,7 +62,7 @@ WHERE u.id = r.id
 
 # The card is known by its id now, but shows what its first, uncertain call said.
 ADOPT = """
-UPDATE alipayhk_passupdate SET credential_id = %(credential_id)s, due_at = statement_timestamp(), attempts = 0,
+UPDATE alipayhk_passupdate SET due_at = statement_timestamp(), attempts = 0,
     dead_at = NULL, not_before_at = NULL, last_code = %(code)s, lease = NULL, leased_until_at = NULL
 WHERE id = %(id)s
 """
@@ -97,8 +102,8 @@ _alarmed: dict[tuple[int, str], float] = {}
 def record(results: Sequence[Called]) -> None:
     """Write down a batch of results, in the order in which they came."""
     holding = _holding(results)
-    results = [_adopted(result) if result.claimed.update_id in holding else result for result in results]
-    held = [result for result in results if result.claimed.update_id in holding]
+    held = _name_passes([result for result in results if result.claimed.update_id in holding])
+    stale = [result for result in results if result.claimed.update_id not in holding]
     _acknowledge([result for result in held if result.verdict.outcome is Outcome.DONE])
     _adopt([result for result in held if result.verdict.outcome is Outcome.EXISTS and result.verdict.pass_id])
     missed = [result for result in held if result.verdict.outcome is Outcome.UNKNOWN]
@@ -107,8 +112,8 @@ def record(results: Sequence[Called]) -> None:
     refused = [result for result in held if _is_refused(result.verdict)]
     _bury(exhausted + refused)
     _mark(refused)
-    _keep(results)
-    _learn(results)
+    _keep(held + stale)
+    _learn(held + stale)
 
 
 def _holding(results: Iterable[Called]) -> set[int]:
@@ -119,26 +124,38 @@ def _holding(results: Iterable[Called]) -> set[int]:
         return {row[0] for row in cursor.fetchall() if row[1] == leases[row[0]]}
 
 
-def _adopted(result: Called) -> Called:
-    """A created card gives its id to the pass; an id that another pass has makes the answer a doubtful one."""
-    verdict = result.verdict
-    if result.claimed.external_id or not verdict.pass_id:
-        return result
+def _name_passes(results: list[Called]) -> list[Called]:
+    """Created cards give their ids to their passes; an id that another pass has makes its answer a doubtful one."""
+    created = [result for result in results if result.verdict.pass_id and not result.claimed.external_id]
+    if not created or _is_named(created):
+        return results
+    taken = {result.claimed.update_id for result in created if not _is_named([result])}
+    return [
+        replace(result, verdict=answers.unknown("PASS_ID_TAKEN"))
+        if result.claimed.update_id in taken
+        else result
+        for result in results
+    ]
+
+
+def _is_named(created: list[Called]) -> bool:
     try:
         with atomic():
-            Pass.objects.filter(pk=result.claimed.pass_id).update(
-                external_id=verdict.pass_id, state=Pass.State.ACTIVE
+            _run(
+                NAME_PASSES,
+                created,
+                passes=[result.claimed.pass_id for result in created],
+                external_ids=[result.verdict.pass_id for result in created],
             )
     except IntegrityError:
-        return replace(result, verdict=answers.unknown("PASS_ID_TAKEN"))
-    return result
+        return False
+    return True
 
 
 def _acknowledge(done: list[Called]) -> None:
     _run(
         ACKNOWLEDGE,
         done,
-        credentials=[result.claimed.credential_id for result in done],
         versions=[result.claimed.version for result in done],
         points=[result.claimed.points for result in done],
         gap=pass_queue.newer_gap(),

@@ -5,11 +5,11 @@ The webhooks say what is wanted, the comparison finds what nobody said, `drain` 
 
 import logging
 import re
+from datetime import timedelta
 
 from django.db import IntegrityError
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 from django.db.transaction import atomic
 
 from alipayhk import pass_drain, pass_queue
@@ -43,9 +43,10 @@ def notice_new() -> int:
     return pass_queue.notice_new()
 
 
-def notice_changes(*, everything: bool = False) -> int:
-    """Find the cards that are behind, whoever moved the points: recent changes, or everything. Returns how many."""
-    return pass_queue.notice_new(everything=everything) + pass_queue.notice_changed(everything=everything)
+def notice_changes(*, everything: bool = False, within: timedelta = pass_queue.RECENT) -> int:
+    """Find the cards that are behind, whoever moved the points: lately, or ever. Returns how many."""
+    new = pass_queue.notice_new(everything=everything)
+    return new + pass_queue.notice_changed(everything=everything, within=within)
 
 
 def drain(*, batch: int = 64, linger: float = 0.0) -> int:
@@ -101,11 +102,8 @@ def resume_template(*, template: CardTemplate, by: User | None) -> int:
     code = template.pause_code
     CardTemplate.objects.filter(pk=template.pk).update(paused_at=None, pause_code="")
     template.refresh_from_db()
-    credential = template.credential
     count = _restart(
-        dead_letters()
-        .filter(Q(credential=credential) | Q(credential=None, wallet_pass__mall=credential.mall_id))
-        .filter(last_code=code)
+        dead_letters().filter(credential=template.credential_id, last_code=code)
         if code
         else PassUpdate.objects.none()
     )
@@ -124,9 +122,7 @@ def _restart(updates: QuerySet[PassUpdate]) -> int:
     )
     revived.filter(external_id="").update(state=Pass.State.WAITING)
     revived.exclude(external_id="").update(state=Pass.State.ACTIVE)
-    return PassUpdate.objects.filter(pk__in=[pk for pk, _ in found]).update(
-        due_at=Now(), attempts=0, dead_at=None, not_before_at=None
-    )
+    return pass_queue.restart([pk for pk, _ in found])
 
 
 def _name(by: User | None) -> str:

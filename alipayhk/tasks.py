@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 
 from celery import shared_task
 
@@ -10,8 +11,10 @@ from pms import clock
 
 # Cards due so soon are waited for, so that the quick attempts do not have to wait for the next turn.
 LINGER_SECONDS = 2.2
-# Nudges come ten a second; the webhooks have said what is wanted, so comparing need not be as frequent.
+# Nudges come ten a second; the webhooks have said what is wanted, so comparing need not be as frequent, nor look
+# far back: the sweep does.
 COMPARE_EVERY_SECONDS = 1.0
+COMPARED_EACH_TIME = timedelta(minutes=1)
 MOST_JUDGED = 500
 
 _comparing = threading.Lock()
@@ -22,7 +25,7 @@ _compared_at = float("-inf")
 def push_passes() -> None:
     """Find cards that are behind and bring them up to date."""
     if _is_time_to_compare():
-        passes.notice_changes()
+        passes.notice_changes(within=COMPARED_EACH_TIME)
     else:
         passes.notice_new()
     passes.drain(linger=LINGER_SECONDS)

@@ -183,4 +183,7 @@ def _signature(key_id: int, target: bytes, client_id: str, moment: str, body: by
 
 
 def plain(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
+    response = HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
+    # What is worth a line in the log has one; Django would add another for every stranger.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.transaction import atomic
 
-from alipayhk import inbox, judging, messages
+from alipayhk import inbox, judging, messages, replays
 from alipayhk.messages import Message, Unreadable
 from alipayhk.models import Notification
 from loyalty.earning import awards
@@ -35,8 +35,8 @@ WHERE n.state = 'PARKED' AND (
         SELECT FROM earning_transaction t
         WHERE t.group_id = n.group_id AND upper(t.payment_number) = substr(n.waits_for, 9)
             AND t.state NOT IN ('PARKED', 'HELD'))
-    OR n.waits_for LIKE 'STORE:%%' AND EXISTS (
-        SELECT FROM pms_store s JOIN pms_mall m ON m.id = s.mall_id
+    OR n.waits_for LIKE 'STORE:_%%' AND (
+        SELECT count(*) = 1 FROM pms_store s JOIN pms_mall m ON m.id = s.mall_id
         WHERE s.group_id = n.group_id AND s.state = 'ACTIVE' AND m.state = 'ACTIVE'
             AND substr(n.waits_for, 7) IN (s.pms_label, s.merchant_id))
     OR n.waits_for LIKE 'MALL:%%' AND EXISTS (
@@ -47,6 +47,7 @@ ORDER BY n.received_at LIMIT %(limit)s
 
 def sweep(*, now: datetime, limit: int = 1000) -> int:
     """Judge every parked notification that can be judged now; returns how many are parked no longer."""
+    replays.forget(now=now)
     with connection.cursor() as cursor:
         cursor.execute(READY, {"now": now, "limit": limit})
         ready = [row[0] for row in cursor.fetchall()]

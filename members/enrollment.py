@@ -57,10 +57,10 @@ def _issue(mall: Mall, program: Program, applicant: Applicant, *, now: datetime)
 
 def _find_or_make_member(program: Program, applicant: Applicant, *, now: datetime) -> Member:
     by_phone = _holder(program, phone=applicant.phone)
+    if by_phone and by_phone.state != Member.State.CLOSED and not by_phone.passes.exists():
+        return by_phone
+    # Wallets verify telephone numbers, not e-mail addresses: an address alone gives nobody another's points.
     by_email = _holder(program, email=applicant.email)
-    holder = by_phone or by_email
-    if holder and holder.state != Member.State.CLOSED and not holder.passes.exists():
-        return holder
     member = Member.objects.create(
         program=program,
         card_number=new_card_number(),
@@ -70,6 +70,7 @@ def _find_or_make_member(program: Program, applicant: Applicant, *, now: datetim
         email="" if by_email else applicant.email,
         joined_at=now,
     )
+    holder = by_phone or by_email
     if holder:
         _ask_staff(member, applicant, held_by=holder, now=now)
     return member

@@ -181,6 +181,11 @@ def alive(pids: set[int]) -> set[int]:
     return {pid for pid in pids if _state(pid) not in ("", "Z", "X")}
 
 
+def names(pids: set[int]) -> list[str]:
+    """What those that still run were started as: for assertions that should find none."""
+    return [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in sorted(alive(pids))]
+
+
 def _state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

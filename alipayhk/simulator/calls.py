@@ -14,7 +14,10 @@ LONGEST_TEXT = 8192
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `direction` is IN for calls to this gateway, OUT for notices to a mall."""
+    """One call. `direction` is IN for calls to this gateway, OUT for notices to a mall.
+
+    `request` is readable; `encrypted` says that the wire carried it encrypted.
+    """
 
     number: int
     at: str
@@ -32,6 +35,7 @@ class Call:
     applied: bool | None = None
     pass_id: str = ""
     tracer_id: str = ""
+    encrypted: bool = False
 
 
 class Ring:

@@ -72,6 +72,7 @@ class Wallet:
         self._lock = threading.RLock()
         self._cards: dict[str, Card] = {}
         self._serials: dict[tuple[str, str, str], str] = {}
+        self._owners: dict[str, set[str]] = {}
         self._numbers = itertools.count(secrets.randbelow(10**6))
 
     def create(self, order: Order, template: Template) -> Card:
@@ -118,11 +119,9 @@ class Wallet:
     def listing(self, *, client_id: str | None = None, user_id: str | None = None) -> list[Card]:
         """Cards, the latest change first."""
         with self._lock:
-            cards = [
-                card
-                for card in self._cards.values()
-                if client_id in (None, card.client_id) and user_id in (None, card.user_id, card.open_id)
-            ]
+            numbers = self._cards if user_id is None else self._owners.get(user_id, set())
+            cards = [self._cards[number] for number in numbers]
+            cards = [card for card in cards if client_id in (None, card.client_id)]
         return sorted(cards, key=lambda card: card.updated_at, reverse=True)
 
     def restore(self, fields: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -130,13 +129,13 @@ class Wallet:
         earlier = self._cards.get(fields["pass_id"])
         history = [*(earlier.history if earlier else []), entry]
         card = Card(**fields, history=history)
-        self._cards[card.pass_id] = card
-        self._serials[(card.merchant_id, card.template_code, card.serial)] = card.pass_id
+        self._file(card)
 
     def clear(self) -> None:
         with self._lock:
             self._cards.clear()
             self._serials.clear()
+            self._owners.clear()
 
     def _active(self, pass_id: str, client_id: str) -> Card:
         card = self._cards.get(pass_id)
@@ -153,11 +152,16 @@ class Wallet:
         entry = {"at": at, "event": event, "points": card.points}
         card.updated_at = at
         card.history.append(entry)
-        self._cards[card.pass_id] = card
-        self._serials[(card.merchant_id, card.template_code, card.serial)] = card.pass_id
+        self._file(card)
         snapshot = asdict(card)
         del snapshot["history"]
         self._record("card", {"card": snapshot, "entry": entry})
+
+    def _file(self, card: Card) -> None:
+        self._cards[card.pass_id] = card
+        self._serials[(card.merchant_id, card.template_code, card.serial)] = card.pass_id
+        for owner in filter(None, (card.user_id, card.open_id)):
+            self._owners.setdefault(owner, set()).add(card.pass_id)
 
     def _number(self) -> str:
         """31 digits that begin with the day, like the printed samples."""

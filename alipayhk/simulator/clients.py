@@ -38,7 +38,11 @@ class Template:
 
 @dataclass(frozen=True)
 class Client:
-    """One mall as AlipayHK knows it. `stores` are dicts as in a `register_mall` document."""
+    """One mall as AlipayHK knows it, in the words of a `register_mall` document.
+
+    `encryption` is said from the mall's side: IN or BOTH means that notices to it are encrypted. What a mall
+    sends encrypted is always understood.
+    """
 
     client_id: str
     tag: str
@@ -47,6 +51,7 @@ class Client:
     public_keys: tuple[str, ...]
     template: Template
     path_prefix: str = ""
+    encryption: str = "OFF"
     name_en: str = "Mall"
     name_zh: str = "商場"
     program: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +64,9 @@ class Client:
     def target(self, kind: str) -> bytes:
         """The part of that address that is signed."""
         return urlsplit(self.url(kind)).path.encode()
+
+    def wants_encryption(self) -> bool:
+        return self.encryption in ("IN", "BOTH")
 
     def rule(self) -> points.BaseRule:
         return points.read_rule(self.program)
@@ -132,6 +140,7 @@ def from_register(document: dict[str, Any], *, mall_url: str) -> Client:
             "public_keys": [signature.public_base64(private_key.public_key())],
             "template": _template_fields(wire["card_template"]),
             "path_prefix": wire.get("path_prefix") or "",
+            "encryption": wire.get("encryption") or "OFF",
             "name_en": mall.get("name_en", mall["tag"]),
             "name_zh": mall.get("name_zh", mall["tag"]),
             "program": document.get("program", {}),

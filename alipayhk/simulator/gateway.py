@@ -7,11 +7,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alipayhk import signature
-from alipayhk.simulator import misbehavior, orders, replies
+from alipayhk.simulator import misbehavior, orders, replies, secrecy
 from alipayhk.simulator.calls import Ring
 from alipayhk.simulator.cards import PassRefused, Wallet
 from alipayhk.simulator.clients import Client, Registry
@@ -59,14 +59,15 @@ class Gateway:
         client = self._caller(request)
         if client is None:
             return self._refuse_stranger(request, api, began)
-        content = _read_object(request.body)
+        readable = self._readable(request)
+        content = _read_object(readable)
         user_id = str(content.get("userId") or content.get("openId") or "")
         fault = self._plan.take(api=api, client_id=client.client_id, user_id=user_id or None)
         if fault.name == "apply_late":
             self._apply_later(api, client, content, fault.seconds)
         done = self._apply(api, client, content) if fault.applied else Done("SUCCESS", "S", "success")
         reply = misbehavior.lay(fault, done.body(), self._signer(request, client))
-        self._note(request, api, client, user_id, fault, done, reply, began)
+        self._note(replace(request, body=readable), api, client, user_id, fault, done, reply, began)
         return reply
 
     def _caller(self, request: Request) -> Client | None:
@@ -87,6 +88,16 @@ class Gateway:
         except signature.SignatureInvalid:
             return None
         return client
+
+    def _readable(self, request: Request) -> bytes:
+        """The body, decrypted if it came encrypted; one that nobody can decrypt lacks every field."""
+        wrapped = secrecy.sealed_key(request.headers.get("encrypt", ""))
+        if not wrapped:
+            return request.body
+        try:
+            return secrecy.unseal(request.body, wrapped, keys=self._keys.opening())
+        except secrecy.Unsealable:
+            return b""
 
     def _apply(self, api: str, client: Client, content: dict[str, Any]) -> Done:
         action: Callable[[Client, dict[str, Any]], str] | None = {
@@ -178,6 +189,7 @@ class Gateway:
             answer=reply.body if reply.manner not in ("hang", "reset") else LATE_ANSWER,
             applied=succeeded,
             pass_id=done.pass_id or _named_pass(request.body),
+            encrypted=bool(secrecy.sealed_key(request.headers.get("encrypt", ""))),
             tracer_id=request.headers.get("tracer-id", "")[:64],
         )
 

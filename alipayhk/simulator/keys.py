@@ -31,6 +31,10 @@ class KeyRing:
             {"version": OLD_VERSION, "key": _public(self.old), "state": "REVOKED"},
         ]
 
+    def opening(self) -> list[RSAPrivateKey]:
+        """The private keys that open what malls encrypt for AlipayHK."""
+        return [self.current, self.next]
+
     def signing(self, name: str) -> tuple[RSAPrivateKey, int]:
         """The private key called old, current or next, with its version."""
         return {

@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from alipayhk import signature
-from alipayhk.simulator import times
+from alipayhk.simulator import secrecy, times
 from alipayhk.simulator.clients import PATHS, Client
 from alipayhk.simulator.keys import KeyRing
 
 # Blocks of Hong Kong mobile numbers that are in use throughout, so every number drawn is a possible one.
 _MOBILE_BLOCKS = ("61", "63", "64", "65", "69", "94", "96", "97")
+# What the Encrypt header calls the key that encrypted; malls try the keys they have.
+MERCHANT_KEY_VERSION = 1
 STRANGER = "2110209999999999"
 
 
@@ -31,6 +33,7 @@ class Envelope:
     client_id: str
     headers: dict[str, str]
     body: bytes
+    readable: bytes
 
 
 def new_user(*, mainland: bool = False) -> str:
@@ -76,7 +79,10 @@ def to_bytes(body: dict[str, Any]) -> bytes:
 
 
 def seal(*, kind: str, body: bytes, client: Client, keys: KeyRing, fault: str, skew: float = 0.0) -> Envelope:
-    """Sign a notice afresh and lay the fault over it."""
+    """Encrypt a notice where the mall wants it, sign it afresh and lay the fault over it."""
+    readable, encrypt = body, {}
+    if client.wants_encryption():
+        body, encrypt["Encrypt"] = secrecy.seal(body, key=client.keys()[0], version=MERCHANT_KEY_VERSION)
     client_id = STRANGER if fault == "unknown_client" else client.client_id
     key, version = keys.signing({"old_key": "old", "next_key": "next"}.get(fault, "current"))
     time = times.header_time(times.now() + timedelta(seconds=skew))
@@ -88,8 +94,16 @@ def seal(*, kind: str, body: bytes, client: Client, keys: KeyRing, fault: str, s
         "Request-Time": time,
         "Signature": signature.header(signature=made, key_version=version),
         "Tracer-Id": secrets.token_hex(16),
+        **encrypt,
     }
-    envelope = Envelope(url=client.url(kind), target=target, client_id=client_id, headers=headers, body=body)
+    envelope = Envelope(
+        url=client.url(kind),
+        target=target,
+        client_id=client_id,
+        headers=headers,
+        body=body,
+        readable=readable,
+    )
     return _DISTORTIONS[fault](envelope) if fault in _DISTORTIONS else envelope
 
 

@@ -204,7 +204,8 @@ class Sender:
             outcome=_outcome(verdict),
             code=verdict.code,
             seconds=answer.seconds,
-            request=envelope.body,
+            request=envelope.readable,
+            encrypted="Encrypt" in envelope.headers,
             answer=answer.body or answer.error.encode(),
             tracer_id=envelope.headers.get("Tracer-Id", ""),
         )

@@ -4,6 +4,7 @@ Both must run in their caller's atomic block, beside what else becomes true with
 """
 
 import json
+import logging
 from datetime import datetime
 
 from django.db import connection
@@ -16,6 +17,8 @@ from loyalty.earning.reasons import reason
 from loyalty.earning.rules import Judgement
 from loyalty.ledger import postings
 from members.models import Member, Program
+
+alarm = logging.getLogger("loyalty.alarm")
 
 # The award is written only if every number was free: whoever claims a number first has the purchase.
 RECORD = """
@@ -84,6 +87,7 @@ def complete(*, transaction: Transaction, now: datetime) -> Outcome:
 
 def _judge(purchase: Purchase, found: Found) -> Judgement:
     if found.store_id is None:
+        alarm.warning("a payment names a store of another mall group: %s", purchase.store_label)
         return Judgement(points=0, counted_cents=0, reasons=[reason("WRONG_MALL")])
     return rules.judge(purchases.facts(purchase, found), purchases.terms(found))
 

@@ -188,7 +188,7 @@ class Refund(models.Model):
     transaction = models.ForeignKey(
         Transaction, on_delete=models.PROTECT, related_name="refunds", verbose_name=_("transaction")
     )
-    key = models.CharField(_("key"), max_length=256)
+    key = models.CharField(_("key"), max_length=400)
     number = models.CharField(_("refund number"), max_length=128, blank=True)
     amount_cents = models.BigIntegerField(_("amount (smallest unit)"))
     refunded_at = models.DateTimeField(_("refunded"))

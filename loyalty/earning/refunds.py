@@ -3,6 +3,7 @@
 Must run in its caller's atomic block.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +17,10 @@ from loyalty.earning.reasons import reason
 from loyalty.earning.rules import ClawBack, Terms
 from loyalty.ledger import postings
 from loyalty.ledger.models import PointAccount
-from members.models import Program
+from members.models import Member, Program
 from pms.models import MallGroup
+
+alarm = logging.getLogger("loyalty.alarm")
 
 UNJUDGED = (Transaction.State.PARKED, Transaction.State.HELD)
 WALLET_CHANNELS = (Transaction.Channel.WALLET, Transaction.Channel.UPLOAD)
@@ -42,7 +45,7 @@ class GivenBack:
 
 def claw_back(*, given_back: GivenBack, now: datetime) -> Outcome:
     """Record the refund and take back what the rest no longer deserves, or say what it waits for or who must look."""
-    transaction = _by_payment_number([given_back.group_id], given_back.payment_number).first()
+    transaction = _transaction(given_back)
     if transaction is None:
         return _without_transaction(given_back)
     if transaction.state in UNJUDGED:
@@ -56,6 +59,12 @@ def claw_back(*, given_back: GivenBack, now: datetime) -> Outcome:
     return refused or _take_back(transaction, account, given_back, now=now)
 
 
+def _transaction(given_back: GivenBack) -> Transaction | None:
+    """By its payment number; by another one only if staff have confirmed that it is the one meant."""
+    found = _by_payment_number([given_back.group_id], given_back.payment_number).first()
+    return found or (_by_other_number(given_back).first() if given_back.is_confirmed else None)
+
+
 def _by_payment_number(group_ids: list[int], number: str) -> QuerySet[Transaction]:
     return Transaction.objects.filter(
         group_id__in=group_ids, payment_number__iexact=number, channel__in=WALLET_CHANNELS
@@ -65,17 +74,19 @@ def _by_payment_number(group_ids: list[int], number: str) -> QuerySet[Transactio
 def _without_transaction(given_back: GivenBack) -> Outcome:
     """Wait for the purchase; say so if only another number, or only another group, knows it."""
     name = given_back.payment_number
-    if _fits_other_number(given_back):
+    if _by_other_number(given_back).exists():
         return Outcome(verdict=Verdict.ASK, reason="REFUND_BY_OTHER_NUMBER", waits_for=f"PAYMENT:{name}")
     others = list(MallGroup.objects.exclude(pk=given_back.group_id).values_list("pk", flat=True))
-    is_elsewhere = _by_payment_number(others, name).exists()
-    return waiting("PAYMENT", name, "REFUND_ELSEWHERE" if is_elsewhere else "PARKED_NO_TRANSACTION")
+    if not _by_payment_number(others, name).exists():
+        return waiting("PAYMENT", name, "PARKED_NO_TRANSACTION")
+    alarm.warning("a refund names the payment of another mall group: %s", name)
+    return waiting("PAYMENT", name, "REFUND_ELSEWHERE")
 
 
-def _fits_other_number(given_back: GivenBack) -> bool:
-    names = [name for name in (given_back.payment_number, given_back.mainland_number) if name]
-    fits = Q(claims__kind="MAINLAND", claims__number__in=[name.upper() for name in names])
-    return Transaction.objects.filter(fits, group_id=given_back.group_id).exists()
+def _by_other_number(given_back: GivenBack) -> QuerySet[Transaction]:
+    names = [name.upper() for name in (given_back.payment_number, given_back.mainland_number) if name]
+    fits = Q(claims__kind="MAINLAND", claims__number__in=names)
+    return Transaction.objects.filter(fits, group_id=given_back.group_id).order_by("pk")
 
 
 def _refusal(transaction: Transaction, given_back: GivenBack) -> Outcome | None:
@@ -91,7 +102,14 @@ def _refusal(transaction: Transaction, given_back: GivenBack) -> Outcome | None:
     return _ask(transaction, given_back, "REFUND_BEFORE_PAYMENT") if is_early else None
 
 
+def _is_closed(transaction: Transaction) -> bool:
+    """The membership is over: nothing is taken from it, and whose it was may be erased by now."""
+    return transaction.member.state == Member.State.CLOSED
+
+
 def _is_foreign(transaction: Transaction, given_back: GivenBack) -> bool:
+    if _is_closed(transaction):
+        return given_back.currency != transaction.currency
     user_ids = transaction.member.passes.filter(wallet=given_back.wallet).values_list("user_id", flat=True)
     return given_back.currency != transaction.currency or given_back.user_id not in user_ids
 
@@ -116,7 +134,7 @@ def _take_back(
         refunded_cents=_refunded_cents(transaction),
         refund_cents=given_back.amount_cents,
     )
-    taken = _collectable(account.program, account, due.points)
+    taken = 0 if _is_closed(transaction) else _collectable(account.program, account, due.points)
     version, posting_id = None, None
     if taken:
         assert award.posting_id is not None  # points were earned, so they were posted
@@ -152,6 +170,8 @@ def _record(
 ) -> Refund:
     uncollected = due.points - taken
     reasons = due.reasons if taken or not due.points else []
+    if _is_closed(transaction):
+        reasons = [reason("REFUND_NO_CHANGE")]
     return Refund.objects.create(
         transaction=transaction,
         key=given_back.key,

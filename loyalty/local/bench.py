@@ -1,13 +1,12 @@
-"""`./run bench`: hands over to tests.bench on servers of its own, with the SDK's environment made."""
+"""`./run bench`: hands over to tests.bench on throw-away servers, with the SDK's environment made."""
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from loyalty.local import environment, processes
+from loyalty.local import environment, processes, test
 from loyalty.local.environment import ROOT
 from loyalty.local.home import Home
 from loyalty.local.installation import Installation
@@ -24,7 +23,7 @@ def main(arguments: list[str]) -> int:
     home = Home(folder)
     home.take()
     try:
-        with Installation(home, "bench", given={**os.environ, **more}) as installation:
+        with Installation(home, "bench", given=test.given() | more) as installation:
             installation.migrate()
             command = [sys.executable, "-m", "tests.bench", *_with_absolute_paths(arguments)]
             return subprocess.run(command, cwd=ROOT, env=installation.environment, check=False).returncode

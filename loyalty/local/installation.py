@@ -15,8 +15,7 @@ from loyalty.local.postgres import APP, OWNER, Postgres
 from loyalty.local.processes import Service, Supervisor
 from loyalty.local.valkey import Valkey
 
-# Programs first, then these, in this order and with this many seconds.
-PATIENCE = {"valkey": 0.5, "postgres": 1.5}
+SERVERS = ("valkey", "postgres")
 RUNTIME_PREFIX = "/tmp/loyalty-"  # short on every system: a socket's path may have about 100 letters
 
 
@@ -45,7 +44,7 @@ class Installation:
 
     def __exit__(self, *_: object) -> None:
         processes.ignore_further_signals()
-        self.supervisor.stop_all(PATIENCE)
+        self.supervisor.stop_all(last=SERVERS)
         shutil.rmtree(self.runtime, ignore_errors=True)
         self.home.give_back()
 

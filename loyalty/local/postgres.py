@@ -72,6 +72,7 @@ class Postgres:
             environment=_environment(),
             folder=self.folder,
             stop=signal.SIGINT,  # fast shutdown: disconnects whoever is left
+            hurry=signal.SIGQUIT,  # without a checkpoint; its own children end at once
             orphaned=signal.SIGINT,
             log=self.log,
             account=self.account,

@@ -17,6 +17,7 @@ from typing import IO
 
 PR_SET_PDEATHSIG = 1
 RESTART_AFTER = 1.0
+LAST_WORDS = 0.5  # between a hurried stop and the kill
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Held open by us alone: on systems without a parent-death signal, its end tells the leashes that we are gone.
 _LEASH_READ, _LEASH_WRITE = os.pipe()
@@ -28,13 +29,14 @@ class StopRequested(BaseException):
 
 @dataclass(kw_only=True)
 class Service:
-    """What to start, and how to stop it: `stop` when asked kindly, `orphaned` when we are killed."""
+    """What to start, and how to stop it: kindly with `stop`, then with `hurry`; `orphaned` when we are killed."""
 
     name: str
     command: list[str]
     environment: Mapping[str, str]
     folder: Path
     stop: signal.Signals = signal.SIGTERM
+    hurry: signal.Signals = signal.SIGKILL
     orphaned: signal.Signals = signal.SIGKILL
     log: Path | None = None
     stdin: str | None = None
@@ -148,23 +150,34 @@ class Supervisor:
                 service.start()
                 self._on_change(self.services)
 
-    def stop(self, names: Iterable[str], seconds: float) -> None:
-        """Ask these services to stop at the same time; kill what has not after so many seconds."""
+    def stop(self, names: Iterable[str], *, by: float) -> None:
+        """Ask these services to stop at the same time; kill what has not at that moment of the monotonic clock."""
         chosen = [service for service in self.services if service.name in names]
         for service in chosen:
             service.signal(service.stop)
-        end = time.monotonic() + seconds
-        while any(service.is_running() for service in chosen) and time.monotonic() < end:
-            time.sleep(0.02)
+        if not _ended(chosen, by - LAST_WORDS):
+            for service in chosen:
+                service.signal(service.hurry)
+            _ended(chosen, by)
         for service in chosen:
             service.kill()
             self.services.remove(service)
 
-    def stop_all(self, patience: Mapping[str, float]) -> None:
-        """The servers under the others go last: `patience` names them and their seconds."""
-        self.stop([service.name for service in self.services if service.name not in patience], 2.5)
-        for name, seconds in patience.items():
-            self.stop([name], seconds)
+    def stop_all(self, *, last: Iterable[str], seconds: float = 4.6) -> None:
+        """Everything within so many seconds; the servers that others need go last."""
+        end = time.monotonic() + seconds
+        self.stop(
+            [service.name for service in self.services if service.name not in last], by=end - seconds / 2
+        )
+        self.stop(last, by=end)
+
+
+def _ended(services: list[Service], by: float) -> bool:
+    while any(service.is_running() for service in services):
+        if time.monotonic() >= by:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def stop_on_signals() -> None:

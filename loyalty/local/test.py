@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     home = Home(folder)
     home.take()
     try:
-        with Installation(home, "test", given=_given() | more) as installation:
+        with Installation(home, "test", given=given() | more) as installation:
             return _run(arguments, installation.environment)
     except processes.StopRequested:
         return 130
@@ -46,7 +46,8 @@ def _run(arguments: list[str], variables: dict[str, str]) -> int:
         raise
 
 
-def _given() -> dict[str, str]:
+def given() -> dict[str, str]:
+    """The caller's variables without those of an installation: only TEST_… may name servers."""
     kept = {
         name: text
         for name, text in os.environ.items()

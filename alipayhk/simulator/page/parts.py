@@ -167,7 +167,8 @@ def _calls(twin: Twin, language: Words) -> str:
 
 def _call(call: Call, language: Words) -> str:
     direction = call.direction.lower()
-    fault = f'<span class="fault">{escape(call.fault)}</span>' if call.fault else ""
+    marks = " · ".join(filter(None, (call.fault, "RSA_AES" if call.encrypted else "")))
+    fault = f'<span class="fault">{escape(marks)}</span>' if marks else ""
     said = call.code or (str(call.status) if call.status else language("no_answer"))
     return (
         f'<details class="call {direction}" id="call-{call.number}"><summary>'

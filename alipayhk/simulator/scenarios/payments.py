@@ -3,7 +3,7 @@
 import math
 import random
 
-from alipayhk.simulator import notices
+from alipayhk.simulator import notices, times
 from alipayhk.simulator.book import Notice
 from alipayhk.simulator.scenarios.stage import Stage, Unplayable, Verdict, answers
 
@@ -178,12 +178,13 @@ def _one_purchase(stage: Stage, lots: random.Random, user_id: str, number: int, 
     """Send one purchase with what befalls it, and return the points it is worth in the end."""
     category, cents = _draw(lots)
     refunded = {9: cents, 17: cents // 3, 23: cents // 2}.get(number, 0)
-    bill_number = notices.new_bill_number()
+    bill_number, paid_at = notices.new_bill_number(), times.body_time(times.now())
     if number == 23:
         sent.append(stage.refund_of(user_id, bill_number, refunded))
     sending = {"fault": "duplicate", "count": 2} if number in (4, 20) else {}
     label = _label(stage, lots, category)
-    sent.append(stage.pay(user_id, cents, sending=sending, billNo=bill_number, pmsLabel=label))
+    fields = {"billNo": bill_number, "payTime": paid_at, "pmsLabel": label}
+    sent.append(stage.pay(user_id, cents, sending=sending, **fields))
     if number in (9, 17):
         sent.append(stage.refund_of(user_id, bill_number, refunded))
     return stage.client.rule().after_refunds(cents, refunded=refunded)

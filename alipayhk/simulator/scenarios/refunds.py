@@ -1,16 +1,17 @@
 """Scenarios of refunds: before the payment, in parts, repeated, and more than was paid."""
 
-from alipayhk.simulator import notices
+from alipayhk.simulator import notices, times
 from alipayhk.simulator.scenarios.stage import Stage, Verdict, answers
 
 
 def refund_first(stage: Stage) -> Verdict:
     """A partial refund arrives before its payment: accepted, and the card ends at the net."""
     user_id = stage.member()
-    bill_number = notices.new_bill_number()
+    # Only the notices change places: the money was paid before it was given back.
+    bill_number, paid_at = notices.new_bill_number(), times.body_time(times.now())
     refund = stage.refund_of(user_id, bill_number, 20_000)
     waiting = stage.unmoved(user_id)
-    payment = stage.pay(user_id, 50_000, billNo=bill_number)
+    payment = stage.pay(user_id, 50_000, billNo=bill_number, payTime=paid_at)
     points = stage.client.rule().after_refunds(50_000, refunded=20_000)
     return Verdict(
         expected={"answers": {"SUCCESS": 2}, "points_before_payment": 0, "points": points},

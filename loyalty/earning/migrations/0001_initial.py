@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
             name='Refund',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=256, verbose_name='key')),
+                ('key', models.CharField(max_length=400, verbose_name='key')),
                 ('number', models.CharField(blank=True, max_length=128, verbose_name='refund number')),
                 ('amount_cents', models.BigIntegerField(verbose_name='amount (smallest unit)')),
                 ('refunded_at', models.DateTimeField(verbose_name='refunded')),

@@ -91,7 +91,7 @@ def test_a_clean_clone_serves_to_an_ordinary_user_and_two_may_begin_at_once(
 
     assert serve.stop() == 0
     assert owners == {ordinary_user.get("user", os.geteuid())}
-    assert live.alive(pids) == set()
+    assert live.names(pids) == []
 
 
 def test_a_python_that_is_too_old_is_told_so_in_one_sentence() -> None:

@@ -24,7 +24,7 @@ def test_a_service_that_dies_is_started_again(tmp_path: Path) -> None:
 
     assert service.is_running()
     assert _pid(service) != first
-    supervisor.stop_all({})
+    supervisor.stop_all(last=())
 
 
 def test_a_service_without_a_sign_of_life_is_started_again(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_service_without_a_sign_of_life_is_started_again(tmp_path: Path) -> No
 
     assert live.alive({first}) == set()
     assert service.is_running()
-    supervisor.stop_all({})
+    supervisor.stop_all(last=())
 
 
 def test_a_stop_kills_what_ignores_it_with_its_children(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_stop_kills_what_ignores_it_with_its_children(tmp_path: Path) -> None:
         time.sleep(0.05)
     time.sleep(0.2)
 
-    supervisor.stop(["sleeper"], 0.3)
+    supervisor.stop(["sleeper"], by=time.monotonic() + 0.3)
 
     assert live.gone_within({_pid(service)} | below, 1)
     assert supervisor.services == []

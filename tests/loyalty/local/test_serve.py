@@ -80,7 +80,7 @@ def test_a_stop_takes_less_than_5_seconds_and_leaves_no_process(
     assert time.monotonic() - start < 5
     assert status == 0
     assert len(pids) >= 6
-    assert live.alive(pids) == set()
+    assert live.names(pids) == []
     assert not (own_installation.home / "running.json").exists()
 
 

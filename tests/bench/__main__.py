@@ -1,0 +1,34 @@
+"""`./run bench`: measures, prints a table, writes JSON, and exits non-zero when a floor is missed."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import django
+
+django.setup()
+
+from tests.bench import figures, measuring  # noqa: E402 - the models of what is measured need Django first
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="20,000 members, rounds of 4 s, no steady traffic"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
+    options = parser.parse_args(arguments)
+    try:
+        report = measuring.measure(measuring.QUICK if options.quick else measuring.FULL)
+    except measuring.FAILURES as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        options.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    print(report.table())
+    return figures.exit_code(report)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

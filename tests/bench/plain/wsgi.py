@@ -1,0 +1,5 @@
+"""The way into the plain build."""
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
