@@ -45,7 +45,9 @@ class Program(models.Model):
     )
     redemption_points_per_hkd = models.PositiveIntegerField(_("points for HK$1 redeemed"), default=250)
     redemption_min_points = models.PositiveIntegerField(_("smallest redemption (points)"), default=2500)
-    redemption_seconds = models.PositiveSmallIntegerField(_("life of a redemption code (seconds)"), default=120)
+    redemption_seconds = models.PositiveSmallIntegerField(
+        _("life of a redemption code (seconds)"), default=120
+    )
     returns_redeemed_points = models.BooleanField(_("redeemed points go back on a refund"), default=False)
 
     class Meta:
@@ -70,7 +72,9 @@ class Program(models.Model):
 class Tier(models.Model):
     """A level of a program, reached by net spend in the program's window. The lowest asks for no spend."""
 
-    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="tiers", verbose_name=_("program"))
+    program = models.ForeignKey(
+        Program, on_delete=models.PROTECT, related_name="tiers", verbose_name=_("program")
+    )
     code = models.CharField(_("code"), max_length=16)
     name_en = models.CharField(_("name (English)"), max_length=64)
     name_zh = models.CharField(_("name (Chinese)"), max_length=64)
@@ -145,7 +149,9 @@ class Member(models.Model):
 class MemberTier(models.Model):
     """A tier a member held over an interval; open while `ended_at` is empty. No row means the lowest tier."""
 
-    member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="tiers", verbose_name=_("member"))
+    member = models.ForeignKey(
+        Member, on_delete=models.PROTECT, related_name="tiers", verbose_name=_("member")
+    )
     tier = models.ForeignKey(Tier, on_delete=models.PROTECT, related_name="+", verbose_name=_("tier"))
     began_at = models.DateTimeField(_("began"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -156,7 +162,9 @@ class MemberTier(models.Model):
         verbose_name_plural = _("tiers of members")
         constraints = [
             models.UniqueConstraint(
-                fields=["member"], condition=Q(ended_at=None), name="%(app_label)s_%(class)s_one_open_per_member"
+                fields=["member"],
+                condition=Q(ended_at=None),
+                name="%(app_label)s_%(class)s_one_open_per_member",
             ),
             models.CheckConstraint(
                 condition=Q(ended_at=None) | Q(ended_at__gte=F("began_at")),

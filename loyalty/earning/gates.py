@@ -49,7 +49,11 @@ def _consent(facts: Facts) -> tuple[bool, str, dict[str, object]]:
     if first is None or facts.paid_at >= first:
         return False, "none in force", reason("NO_CONSENT")
     is_in_grace = facts.paid_at >= first - timedelta(days=facts.joining_grace_days)
-    return is_in_grace, "within the joining grace" if is_in_grace else "before joining", reason("BEFORE_JOINING")
+    return (
+        is_in_grace,
+        "within the joining grace" if is_in_grace else "before joining",
+        reason("BEFORE_JOINING"),
+    )
 
 
 def _store_gates(facts: Facts, base: RuleTerms | None) -> list[Gate]:
@@ -81,7 +85,12 @@ def _spend_gates(facts: Facts, base: RuleTerms | None, net_cents: int) -> list[G
     amount = hong_kong_dollars(judged)
     return [
         Gate("SPENT_SOMETHING", facts.amount_cents > 0, amount, reason("ROUNDS_TO_ZERO")),
-        Gate("MIN_SPEND", judged >= minimum, amount, reason("BELOW_MIN_SPEND", minimum=hong_kong_dollars(minimum))),
+        Gate(
+            "MIN_SPEND",
+            judged >= minimum,
+            amount,
+            reason("BELOW_MIN_SPEND", minimum=hong_kong_dollars(minimum)),
+        ),
     ]
 
 

@@ -18,7 +18,9 @@ class Rule(models.Model):
         FLAT = "FLAT", _("bonus")
         CEILING = "CEILING", _("ceiling")
 
-    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="rules", verbose_name=_("program"))
+    program = models.ForeignKey(
+        Program, on_delete=models.PROTECT, related_name="rules", verbose_name=_("program")
+    )
     code = models.CharField(_("code"), max_length=32, default="BASE")
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     name_en = models.CharField(_("name (English)"), max_length=128)
@@ -29,7 +31,9 @@ class Rule(models.Model):
         verbose_name_plural = _("rules")
         constraints = [
             models.UniqueConstraint(
-                fields=["program"], condition=Q(kind="BASE"), name="%(app_label)s_%(class)s_one_base_per_program"
+                fields=["program"],
+                condition=Q(kind="BASE"),
+                name="%(app_label)s_%(class)s_one_base_per_program",
             ),
             models.UniqueConstraint(fields=["program", "code"], name="%(app_label)s_%(class)s_one_per_code"),
         ]
@@ -81,12 +85,16 @@ class RuleVersion(models.Model):
     is_min_spend_on_net = models.BooleanField(_("minimum judged on the net"), default=False)
     max_spend_cents = models.BigIntegerField(_("ceiling per transaction (cents)"), null=True, blank=True)
     malls = models.JSONField(_("malls"), default=list, blank=True, help_text=_("Tags; empty: every mall."))
-    stores = models.JSONField(_("stores"), default=list, blank=True, help_text=_("Store codes; empty: every store."))
+    stores = models.JSONField(
+        _("stores"), default=list, blank=True, help_text=_("Store codes; empty: every store.")
+    )
     categories = models.JSONField(_("categories"), default=list, blank=True)
     tiers = models.JSONField(_("tiers"), default=list, blank=True)
     first_date = models.DateField(_("first day"), null=True, blank=True)
     last_date = models.DateField(_("last day"), null=True, blank=True)
-    weekdays = models.JSONField(_("weekdays"), default=list, blank=True, help_text=_("1 is Monday; empty: every day."))
+    weekdays = models.JSONField(
+        _("weekdays"), default=list, blank=True, help_text=_("1 is Monday; empty: every day.")
+    )
     from_time = models.TimeField(_("from"), null=True, blank=True)
     to_time = models.TimeField(_("until"), null=True, blank=True)
     limit_amount = models.BigIntegerField(_("limit"), null=True, blank=True)
@@ -94,7 +102,9 @@ class RuleVersion(models.Model):
     limit_period = models.CharField(_("limit per"), max_length=8, choices=Period, blank=True)
     is_limit_per_mall = models.BooleanField(_("limit for each mall apart"), default=False)
     budget_points = models.BigIntegerField(_("budget (points)"), null=True, blank=True)
-    stacking = models.CharField(_("beside other offers"), max_length=16, choices=Stacking, default=Stacking.ADD)
+    stacking = models.CharField(
+        _("beside other offers"), max_length=16, choices=Stacking, default=Stacking.ADD
+    )
     stacking_group = models.CharField(_("group"), max_length=32, blank=True)
     occasion = models.CharField(_("occasion"), max_length=16, choices=Occasion, blank=True)
     takes_tier_factor = models.BooleanField(_("tier factor applies"), default=False)
@@ -108,7 +118,9 @@ class RuleVersion(models.Model):
         verbose_name_plural = _("rule versions")
         constraints = [
             models.UniqueConstraint(fields=["rule", "number"], name="%(app_label)s_%(class)s_one_per_number"),
-            models.UniqueConstraint(fields=["rule", "effective_at"], name="%(app_label)s_%(class)s_one_per_start"),
+            models.UniqueConstraint(
+                fields=["rule", "effective_at"], name="%(app_label)s_%(class)s_one_per_start"
+            ),
             models.CheckConstraint(
                 condition=Q(points_denominator__gt=0), name="%(app_label)s_%(class)s_denominator_positive"
             ),
@@ -139,7 +151,9 @@ class RuleVersion(models.Model):
 class CapUse(models.Model):
     """How much of one limit one member has used, by the limit's key; moved under the account's lock."""
 
-    account = models.ForeignKey(PointAccount, on_delete=models.PROTECT, related_name="+", verbose_name=_("account"))
+    account = models.ForeignKey(
+        PointAccount, on_delete=models.PROTECT, related_name="+", verbose_name=_("account")
+    )
     key = models.CharField(_("limit"), max_length=192)
     used = models.BigIntegerField(_("used"))
 
@@ -148,7 +162,9 @@ class CapUse(models.Model):
         verbose_name_plural = _("used limits")
         constraints = [
             models.UniqueConstraint(fields=["account", "key"], name="%(app_label)s_%(class)s_one_per_limit"),
-            models.CheckConstraint(condition=Q(used__gte=0), name="%(app_label)s_%(class)s_used_not_negative"),
+            models.CheckConstraint(
+                condition=Q(used__gte=0), name="%(app_label)s_%(class)s_used_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -158,14 +174,18 @@ class CapUse(models.Model):
 class BudgetUse(models.Model):
     """How many points of its budget a campaign has given, over all members; moved under this row's lock."""
 
-    rule = models.OneToOneField(Rule, on_delete=models.PROTECT, related_name="budget_use", verbose_name=_("rule"))
+    rule = models.OneToOneField(
+        Rule, on_delete=models.PROTECT, related_name="budget_use", verbose_name=_("rule")
+    )
     used = models.BigIntegerField(_("used"), default=0)
 
     class Meta:
         verbose_name = _("used budget")
         verbose_name_plural = _("used budgets")
         constraints = [
-            models.CheckConstraint(condition=Q(used__gte=0), name="%(app_label)s_%(class)s_used_not_negative"),
+            models.CheckConstraint(
+                condition=Q(used__gte=0), name="%(app_label)s_%(class)s_used_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,8 +1,10 @@
 """What a rule version says, as plain values: to whom, where, when, how much, how often. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
 HONG_KONG = ZoneInfo("Asia/Hong_Kong")
@@ -146,6 +148,19 @@ class Facts:
     @property
     def paid_in_hong_kong(self) -> datetime:
         return self.paid_at.astimezone(HONG_KONG)
+
+
+def facts_as_json(facts: Facts) -> dict[str, object]:
+    """What an award keeps, so that every later judgement sees the same."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(facts).items()
+    }
+
+
+def facts_from_json(kept: Mapping[str, Any]) -> Facts:
+    moments = ("paid_at", "first_consent_at", "submitted_at")
+    return Facts(**{k: datetime.fromisoformat(v) if k in moments and v else v for k, v in kept.items()})
 
 
 def is_in_scope(scope: Scope, facts: Facts) -> bool:

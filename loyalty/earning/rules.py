@@ -56,7 +56,9 @@ class Judgement:
         return sum(line.points for line in self.lines)
 
 
-def judge(facts: Facts, ruleset: Sequence[RuleTerms], rooms: Rooms, *, net_cents: int | None = None) -> Judgement:
+def judge(
+    facts: Facts, ruleset: Sequence[RuleTerms], rooms: Rooms, *, net_cents: int | None = None
+) -> Judgement:
     """`rooms` holds what is left of every limit and budget that `limited` names.
 
     With `net_cents`, what the rest of a purchase still deserves: conditions stay judged on the original amount
@@ -85,7 +87,9 @@ def judge(facts: Facts, ruleset: Sequence[RuleTerms], rooms: Rooms, *, net_cents
 def limited(facts: Facts, ruleset: Sequence[RuleTerms]) -> dict[str, RuleTerms]:
     """The limits and budgets that judging these facts may draw on, by key."""
     touched = [terms for terms in ruleset if terms.kind == Kind.BASE or _matches(terms, facts)]
-    keys = {limit_key(terms, facts): terms for terms in touched} | {budget_key(terms): terms for terms in touched}
+    keys = {limit_key(terms, facts): terms for terms in touched} | {
+        budget_key(terms): terms for terms in touched
+    }
     keys.pop("", None)
     return keys
 
@@ -113,7 +117,11 @@ def _rate(
     rate = _most_specific(base, matching, facts.amount_cents)
     if rate.kind == Kind.RATE and rate.max_spend_cents is not None and counted > rate.max_spend_cents:
         counted = rate.max_spend_cents
-        notes.append(reason("CAPPED_PER_RULE", rule=rate.name_en, rule_zh=rate.name_zh, limit=hong_kong_dollars(counted)))
+        notes.append(
+            reason(
+                "CAPPED_PER_RULE", rule=rate.name_en, rule_zh=rate.name_zh, limit=hong_kong_dollars(counted)
+            )
+        )
     room = rooms.get(limit_key(base, facts)) if base.limit else None
     if room is not None and counted > room:
         counted = max(0, room)
@@ -192,7 +200,9 @@ def _steps(terms: RuleTerms, room: int | None, counted: int) -> Line:
     steps = cents // terms.step_cents
     given = steps if room is None else min(steps, room)
     capped = (_limit_reason(terms),) if given < steps else ()
-    return Line(terms=terms, points=given * terms.numerator, used=given, reasons=capped, is_capped=bool(capped))
+    return Line(
+        terms=terms, points=given * terms.numerator, used=given, reasons=capped, is_capped=bool(capped)
+    )
 
 
 def _by_spend(facts: Facts, base: RuleTerms, terms: RuleTerms, room: int | None, counted: int) -> Line:
@@ -201,14 +211,18 @@ def _by_spend(facts: Facts, base: RuleTerms, terms: RuleTerms, room: int | None,
     if ceiling is not None and cents > ceiling:
         cents = ceiling
         capped = (
-            reason("CAPPED_PER_RULE", rule=terms.name_en, rule_zh=terms.name_zh, limit=hong_kong_dollars(ceiling)),
+            reason(
+                "CAPPED_PER_RULE", rule=terms.name_en, rule_zh=terms.name_zh, limit=hong_kong_dollars(ceiling)
+            ),
         )
     if room is not None and terms.limit and terms.limit.unit == Unit.CENTS and cents > room:
         cents, capped = room, (_limit_reason(terms),)
     points = _points(terms, base, facts, cents)
     if room is not None and terms.limit and terms.limit.unit == Unit.POINTS and points > room:
         points, capped = room, (_limit_reason(terms),)
-    used = {Unit.CENTS: cents, Unit.POINTS: points, Unit.TIMES: 1}.get(terms.limit.unit, 0) if terms.limit else 0
+    used = (
+        {Unit.CENTS: cents, Unit.POINTS: points, Unit.TIMES: 1}.get(terms.limit.unit, 0) if terms.limit else 0
+    )
     return Line(terms=terms, points=points, used=used, reasons=capped, is_capped=bool(capped))
 
 
@@ -267,7 +281,9 @@ def _rate_reasons(facts: Facts, line: Line) -> Reasons:
     terms = line.terms
     if terms.kind == Kind.RATE:
         rate = f"{terms.numerator / terms.denominator:g}"
-        told = [reason("EARNED_RATE", rate=rate, scope=terms.name_en, scope_zh=terms.name_zh, points=line.points)]
+        told = [
+            reason("EARNED_RATE", rate=rate, scope=terms.name_en, scope_zh=terms.name_zh, points=line.points)
+        ]
     else:
         told = [reason("EARNED_BASE", points=line.points, amount=hong_kong_dollars(facts.amount_cents))]
     if terms.takes_tier_factor and facts.tier_numerator != facts.tier_denominator:
@@ -307,7 +323,9 @@ def _pending_reasons(facts: Facts, base: RuleTerms, lines: Sequence[Line]) -> Re
         until = held_until(line, base, facts)
         if until and line.points:
             held[until] = held.get(until, 0) + line.points
-    return [reason("EARNED_PENDING", points=points, date=f"{until:%Y-%m-%d}") for until, points in held.items()]
+    return [
+        reason("EARNED_PENDING", points=points, date=f"{until:%Y-%m-%d}") for until, points in held.items()
+    ]
 
 
 def _uses(facts: Facts, rate: Line, base: RuleTerms, extras: list[Line]) -> dict[str, int]:
@@ -367,7 +385,9 @@ def claw_back(
         return ClawBack(points=0, target=target, reasons=[reason("REFUND_NO_CHANGE")])
     points = max(0, earned - clawed_back - target.points)
     base = next((terms for terms in ruleset if terms.kind == Kind.BASE), None)
-    return ClawBack(points=points, target=target, reasons=[_claw_back_reason(base, target, net, points, refund_cents)])
+    return ClawBack(
+        points=points, target=target, reasons=[_claw_back_reason(base, target, net, points, refund_cents)]
+    )
 
 
 def _claw_back_reason(

@@ -36,7 +36,12 @@ class PointAccount(models.Model):
         verbose_name=_("member"),
     )
     spendable = models.OneToOneField(
-        "self", on_delete=models.PROTECT, related_name="pending", null=True, blank=True, verbose_name=_("held for")
+        "self",
+        on_delete=models.PROTECT,
+        related_name="pending",
+        null=True,
+        blank=True,
+        verbose_name=_("held for"),
     )
     balance = models.BigIntegerField(_("balance"), null=True, blank=True)
     version = models.BigIntegerField(_("version"), default=0)
@@ -138,13 +143,16 @@ class PointEntry(models.Model):
 
 
 class PointLot(models.Model):
-    """What is left of the points one posting brought in."""
+    """What is left of points that one posting brought in, with one expiry. While `is_held` they cannot be spent.
+
+    A hold without `held_until_at` ends when somebody confirms. The account is the member's, held or not.
+    """
 
     account = models.ForeignKey(
         PointAccount, on_delete=models.PROTECT, related_name="lots", verbose_name=_("account")
     )
-    posting = models.OneToOneField(
-        Posting, on_delete=models.PROTECT, related_name="lot", verbose_name=_("posting")
+    posting = models.ForeignKey(
+        Posting, on_delete=models.PROTECT, related_name="lots", verbose_name=_("posting")
     )
     points = models.BigIntegerField(_("points"))
     remaining = models.BigIntegerField(_("remaining"))
@@ -162,7 +170,8 @@ class PointLot(models.Model):
                 name="%(app_label)s_%(class)s_remaining_within_points",
             ),
             models.CheckConstraint(
-                condition=Q(is_held=True) | Q(held_until_at=None), name="%(app_label)s_%(class)s_hold_has_points_held"
+                condition=Q(is_held=True) | Q(held_until_at=None),
+                name="%(app_label)s_%(class)s_hold_has_points_held",
             ),
         ]
         indexes = [
@@ -173,10 +182,14 @@ class PointLot(models.Model):
                 name="ledger_pointlot_spendable",
             ),
             models.Index(
-                fields=["expires_at"], condition=Q(remaining__gt=0, is_held=False), name="ledger_pointlot_expiring"
+                fields=["expires_at"],
+                condition=Q(remaining__gt=0, is_held=False),
+                name="ledger_pointlot_expiring",
             ),
             models.Index(
-                fields=["held_until_at"], condition=Q(remaining__gt=0, is_held=True), name="ledger_pointlot_held"
+                fields=["held_until_at"],
+                condition=Q(remaining__gt=0, is_held=True),
+                name="ledger_pointlot_held",
             ),
         ]
 
@@ -206,7 +219,12 @@ class Redemption(models.Model):
         Posting, on_delete=models.PROTECT, related_name="reservation", verbose_name=_("posting")
     )
     end_posting = models.OneToOneField(
-        Posting, on_delete=models.PROTECT, related_name="redemption", null=True, blank=True, verbose_name=_("posting")
+        Posting,
+        on_delete=models.PROTECT,
+        related_name="redemption",
+        null=True,
+        blank=True,
+        verbose_name=_("posting"),
     )
 
     class Meta:
@@ -263,7 +281,9 @@ class ExpiryNotice(models.Model):
         verbose_name = _("expiry notice")
         verbose_name_plural = _("expiry notices")
         constraints = [
-            models.UniqueConstraint(fields=["lot", "days_ahead"], name="%(app_label)s_%(class)s_once_per_lot"),
+            models.UniqueConstraint(
+                fields=["lot", "days_ahead"], name="%(app_label)s_%(class)s_once_per_lot"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -273,7 +293,9 @@ class ExpiryNotice(models.Model):
 class LedgerBlock(models.Model):
     """Seals a run of entries of one program: each block's hash covers its entries and the block before."""
 
-    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="+", verbose_name=_("program"))
+    program = models.ForeignKey(
+        Program, on_delete=models.PROTECT, related_name="+", verbose_name=_("program")
+    )
     number = models.PositiveIntegerField(_("block"))
     last_entry_id = models.BigIntegerField(_("last entry"))
     entry_count = models.PositiveIntegerField(_("entries"))
@@ -285,7 +307,9 @@ class LedgerBlock(models.Model):
         verbose_name = _("sealed block")
         verbose_name_plural = _("sealed blocks")
         constraints = [
-            models.UniqueConstraint(fields=["program", "number"], name="%(app_label)s_%(class)s_one_per_number"),
+            models.UniqueConstraint(
+                fields=["program", "number"], name="%(app_label)s_%(class)s_one_per_number"
+            ),
         ]
 
     def __str__(self) -> str:

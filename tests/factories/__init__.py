@@ -25,6 +25,8 @@ from tests.factories.points import (
 )
 from tests.factories.purchases import (
     AwardFactory,
+    BudgetUseFactory,
+    CapUseFactory,
     DuplicateCaseFactory,
     NumberClaimFactory,
     RefundFactory,
@@ -48,6 +50,8 @@ __all__ = [
     "MOMENT",
     "PASSWORD",
     "AwardFactory",
+    "BudgetUseFactory",
+    "CapUseFactory",
     "CardTemplateFactory",
     "CircuitFactory",
     "ConsentFactory",

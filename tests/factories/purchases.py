@@ -5,11 +5,21 @@ from datetime import UTC, datetime, timedelta
 import factory
 from factory.django import DjangoModelFactory
 
-from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Refund, Rule, RuleVersion, Transaction
+from loyalty.earning.models import (
+    Award,
+    BudgetUse,
+    CapUse,
+    DuplicateCase,
+    NumberClaim,
+    Refund,
+    Rule,
+    RuleVersion,
+    Transaction,
+)
 from tests.factories.moment import MOMENT
 from tests.factories.people import MemberFactory, ProgramFactory
 from tests.factories.places import MallFactory, StoreFactory
-from tests.factories.points import PostingFactory
+from tests.factories.points import PointAccountFactory, PostingFactory
 
 
 class RuleFactory(DjangoModelFactory[Rule]):
@@ -106,3 +116,19 @@ class DuplicateCaseFactory(DjangoModelFactory[DuplicateCase]):
     transaction = factory.SubFactory(TransactionFactory)
     earlier = factory.SubFactory(TransactionFactory, mall=factory.SelfAttribute("..transaction.mall"))
     opened_at = MOMENT
+
+
+class CapUseFactory(DjangoModelFactory[CapUse]):
+    class Meta:
+        model = CapUse
+
+    account = factory.SubFactory(PointAccountFactory)
+    key = factory.Sequence(lambda n: f"{n}/ever")
+    used = 1
+
+
+class BudgetUseFactory(DjangoModelFactory[BudgetUse]):
+    class Meta:
+        model = BudgetUse
+
+    rule = factory.SubFactory(RuleFactory)
