@@ -20,6 +20,7 @@ from pms.scoping import ScopedInline, ScopedModelAdmin
 
 JUDGE = "alipayhk.change_notification"
 SEND = "alipayhk.change_passupdate"
+OPEN_SINCE = Coalesce("dead_at", "called_at", "due_at")
 
 
 def _try_again(request: HttpRequest, notice: Notification) -> object:
@@ -43,7 +44,8 @@ def _judged(judge: Any, request: HttpRequest, notice: Notification) -> object:
 @admin.register(Notification)
 class NotificationAdmin(RecordAdmin):
     mall_path = "mall"
-    list_display = ("number", "kind", "state_pill", "why", "waits", "mall_name", "received", "repeats_shown")
+    screen_name = _("Messages")
+    list_display = ("number", "state_pill", "why", "mall_name", "received", "repeats_shown")
     list_select_related = ("mall",)
     list_filter = (OpenFilter, "state", "kind", day_of("received_at"), ("mall", scoping.ScopedFilter))
     search_fields = ("=key", "=user_id")
@@ -83,7 +85,7 @@ class NotificationAdmin(RecordAdmin):
 
     @admin.display(description=_("number"))
     def number(self, notice: Notification) -> str:
-        return notice.key if len(notice.key) <= 64 else f"{notice.key[:40]}…"
+        return formats.two_lines(_short(notice.key), notice.get_kind_display())
 
     @admin.display(description=_("state"))
     def state_pill(self, notice: Notification) -> str:
@@ -91,11 +93,7 @@ class NotificationAdmin(RecordAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, notice: Notification) -> str:
-        return notice_story.why(notice)
-
-    @admin.display(description=_("waits for"))
-    def waits(self, notice: Notification) -> str:
-        return notice_story.waits_for(notice)
+        return formats.two_lines(notice_story.why(notice), notice_story.waits_for(notice) if notice.waits_for else "")
 
     @admin.display(description=_("mall"))
     def mall_name(self, notice: Notification) -> str:
@@ -110,10 +108,15 @@ class NotificationAdmin(RecordAdmin):
         return formats.column(formats.number(notice.repeats))
 
     def title_of(self, thing: Notification) -> object:
-        return _("Message %(number)s") % {"number": self.number(thing)}
+        return _("Message %(number)s") % {"number": _short(thing.key)}
 
     def pill_of(self, thing: Notification) -> str:
         return self.state_pill(thing)
+
+
+def _short(key: str) -> str:
+    """Keys made by digest are cut."""
+    return key if len(key) <= 64 else f"{key[:40]}…"
 
 
 def is_doubtful(notice: Notification) -> bool:
@@ -155,6 +158,7 @@ def _enter_pass_id(request: HttpRequest, update: PassUpdate) -> object:
 @admin.register(PassUpdate)
 class PassUpdateAdmin(RecordAdmin):
     group_path = "wallet_pass__program__group"
+    screen_name = _("Cards and deliveries")
     list_display = (
         "card",
         "state_pill",
@@ -183,14 +187,19 @@ class PassUpdateAdmin(RecordAdmin):
         Deed(name="enter-pass-id", label=_("Keep pass ID"), permission=SEND, do=_enter_pass_id, field_label=_("Pass ID"),
              is_offered=lambda update: update.wallet_pass.state == Pass.State.EXISTS_UNKNOWN,
              explanation=_("AlipayHK says the card exists but not under which ID. Ask AlipayHK, then enter it here.")),
-        Deed(name="send-again", label=_("Send again"), permission=SEND, do=_send_again,
+        Deed(name="send-again", label=_("Send again"), permission=SEND, do=_send_again, is_main=False,
              is_offered=lambda update: update.wallet_pass.state != Pass.State.CLOSED),
     )  # fmt: skip
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Given up on, or failed at least once and due again."""
-        failed = rows.filter(Q(dead_at__isnull=False) | Q(due_at__isnull=False, attempts__gt=0))
-        return failed.annotate(open_at=Coalesce("dead_at", "called_at", "due_at"))
+        return rows.filter(Q(dead_at__isnull=False) | Q(due_at__isnull=False, attempts__gt=0))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).annotate(open_at=OPEN_SINCE)
+
+    def queue_ordering(self) -> tuple[Any, ...]:
+        return (OPEN_SINCE.asc(),)
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(SEND)
@@ -245,10 +254,22 @@ class KeyInline(ScopedInline):
     model = CredentialKey
     form = CredentialKeyForm
     mall_path = "credential__mall"
-    fields = ("side", "version", "state", "key", "fingerprint", "added_at")
-    readonly_fields = ("fingerprint", "added_at")
+    fields = ("side", "version", "state", "key", "mark", "added")
+    readonly_fields = ("mark", "added")
     show_change_link = True
     verbose_name_plural = _("Keys")
+
+    @admin.display(description=_("key"))
+    def key(self, kept: CredentialKey) -> str:
+        return str(_("kept"))
+
+    @admin.display(description=_("fingerprint"))
+    def mark(self, kept: CredentialKey) -> str:
+        return formats.identifier(kept.fingerprint)
+
+    @admin.display(description=_("added"))
+    def added(self, kept: CredentialKey) -> str:
+        return formats.moment(kept.added_at)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

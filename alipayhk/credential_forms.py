@@ -1,6 +1,6 @@
 """Forms of credentials, keys and card templates. Secrets go in, are sealed, and are never shown again."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -24,6 +24,7 @@ class CredentialForm(SteadyForm):
 
     class Meta:
         model = Credential
+        widgets: ClassVar = {"client_ids": forms.Textarea(attrs={"rows": 2})}
         fields = ("mall", "client_id", "client_ids", "merchant_id", "app_id", "environment", "gateway_url",
                   "path_prefix", "encryption")  # fmt: skip
 
@@ -107,6 +108,7 @@ class CredentialKeyForm(BaseForm):
 class CardTemplateForm(BaseForm):
     class Meta:
         model = CardTemplate
+        widgets: ClassVar = {"placeholders": forms.Textarea(attrs={"rows": 3})}
         fields = ("code", "type", "product", "shape", "placeholders", "update_detail_type", "valid_days")
 
     def clean_placeholders(self) -> dict[str, str]:

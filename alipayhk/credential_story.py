@@ -13,7 +13,7 @@ TONES = {"ACTIVE": "good", "RETIRING": "wait", "REVOKED": "bad"}
 @story.tells("alipayhk.credentialkey", 10)
 def key(request: HttpRequest, one: CredentialKey) -> Panel:
     return story.facts(_("Key"), [
-        (_("Whose"), one.get_side_display()),
+        (_("Whose"), formats.word(one.get_side_display())),
         (_("Version"), one.version),
         (_("Credential"), story.link(request, one.credential)),
         (_("Fingerprint"), formats.identifier(one.fingerprint)),

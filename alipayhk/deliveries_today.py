@@ -71,17 +71,17 @@ def _latencies(request: HttpRequest, day: Day) -> Sequence[Latency]:
         transaction__award__points__gt=0,
     ).order_by("-received_at")[:LATEST]  # fmt: skip
     times = latest.annotate(first=Subquery(first), length=Subquery(length)).values_list(
-        "received_at", "transaction__award__awarded_at", "first", "length"
+        "transaction__paid_at", "transaction__award__awarded_at", "first", "length"
     )
-    rows = [(received, awarded, called, length_ms) for received, awarded, called, length_ms in times]
-    to_points = [(awarded - received).total_seconds() for received, awarded, _called, _length in rows]
+    rows = [(paid, awarded, called, length_ms) for paid, awarded, called, length_ms in times]
+    to_points = [max((awarded - paid).total_seconds(), 0) for paid, awarded, _called, _length in rows]
     to_card = [
         (called - awarded).total_seconds() + length_ms / 1000
-        for _received, awarded, called, length_ms in rows
+        for _paid, awarded, called, length_ms in rows
         if called is not None and called >= awarded
     ]
     return [
-        Latency(label=_("Message to points"), seconds=to_points),
+        Latency(label=_("Payment to points"), seconds=to_points),
         Latency(label=_("Points to card"), seconds=to_card),
     ]
 

@@ -31,14 +31,16 @@ def shown(request: HttpRequest, update: PassUpdate) -> Panel:
 
 
 @story.tells("alipayhk.passupdate", 20)
-def coming(request: HttpRequest, update: PassUpdate) -> Panel:
-    return story.facts(_("What comes next"), [
-        (_("Next attempt"), formats.due(update.due_at)),
-        (_("Attempts so far"), formats.number(update.attempts)),
-        (_("Confirming push"), formats.due(update.confirm_at)),
-        (_("Last answer"), update.last_code or formats.NOTHING),
-        (_("Gave up"), formats.age(update.dead_at)),
-    ])  # fmt: skip
+def coming(request: HttpRequest, update: PassUpdate) -> Panel | None:
+    rows = [
+        (_("Gave up"), update.dead_at and formats.age(update.dead_at)),
+        (_("Next attempt"), update.due_at and formats.due(update.due_at)),
+        (_("Attempts so far"), update.attempts and formats.number(update.attempts)),
+        (_("Confirming push"), update.confirm_at and formats.due(update.confirm_at)),
+        (_("Last answer"), update.last_code),
+    ]
+    known = [(label, shown) for label, shown in rows if shown]
+    return story.facts(_("What comes next"), known) if len(known) > 1 else None
 
 
 @story.tells("alipayhk.passupdate", 30)

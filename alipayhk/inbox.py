@@ -56,8 +56,8 @@ INSERT INTO alipayhk_notification (group_id, mall_id, credential_id, kind, key, 
     reason, detail, waits_for, answer, raw_target, raw_body, headers, user_id, tracer_id, received_at,
     judged_at, repeats, tries, try_at, is_confirmed)
 VALUES (%(group_id)s, %(mall_id)s, %(credential_id)s, %(kind)s, %(key)s, %(content_hash)s, true, %(state)s,
-    %(reason)s, %(detail)s, '', %(answer)s, %(target)s, %(body)s, %(headers)s::jsonb, %(user_id)s, %(tracer_id)s, %(now)s,
-    %(judged_at)s, 0, 0, %(try_at)s, false)
+    %(reason)s, %(detail)s, '', %(answer)s, %(target)s, %(body)s, %(headers)s::jsonb, %(user_id)s, %(tracer_id)s,
+    %(now)s, %(judged_at)s, 0, 0, %(try_at)s, false)
 ON CONFLICT (group_id, kind, key) WHERE is_first DO NOTHING
 RETURNING id, EXISTS (
     SELECT FROM alipayhk_notification WHERE group_id = %(group_id)s AND waits_for = %(awaited)s AND state = 'PARKED')
@@ -74,8 +74,8 @@ INSERT INTO alipayhk_notification (group_id, mall_id, credential_id, kind, key, 
     reason, detail, waits_for, answer, raw_target, raw_body, headers, user_id, tracer_id, received_at,
     judged_at, repeats, tries, is_confirmed)
 VALUES (%(group_id)s, %(mall_id)s, %(credential_id)s, %(kind)s, %(key)s, %(content_hash)s, false, 'CONFLICT',
-    'CONFLICTING_CONTENT', '', '', 'PARAM_ILLEGAL', %(target)s, %(body)s, %(headers)s::jsonb, %(user_id)s, %(tracer_id)s,
-    %(now)s, %(now)s, 0, 0, false)
+    'CONFLICTING_CONTENT', '', '', 'PARAM_ILLEGAL', %(target)s, %(body)s, %(headers)s::jsonb, %(user_id)s,
+    %(tracer_id)s, %(now)s, %(now)s, 0, 0, false)
 ON CONFLICT (group_id, kind, key, content_hash) WHERE NOT is_first
     DO UPDATE SET repeats = alipayhk_notification.repeats + 1
 RETURNING id, answer

@@ -28,20 +28,20 @@ def verdict(request: HttpRequest, notice: Notification) -> Panel:
         (_("Transaction"), _seen(request, Transaction, notice.transaction_id)),
         (_("Refund"), _seen(request, Refund, notice.refund_id)),
         (_("Member"), _seen(request, Member, notice.member_id)),
-    ])  # fmt: skip
+    ], is_short=True)  # fmt: skip
 
 
 @story.tells("alipayhk.notification", 20)
 def message(request: HttpRequest, notice: Notification) -> Panel:
     return story.facts(_("The message"), [
-        (_("Kind"), notice.get_kind_display()),
+        (_("Kind"), formats.word(notice.get_kind_display())),
         (_("Number"), formats.identifier(notice.key)),
         (_("Mall"), formats.name_of(notice.mall)),
         (_("Wallet user ID"), formats.identifier(notice.user_id)),
         (_("Tracer-Id"), formats.identifier(notice.tracer_id)),
         (_("Repeats"), formats.number(notice.repeats)),
-        (_("Confirmed by staff"), _("yes") if notice.is_confirmed else _("no")),
-    ])  # fmt: skip
+        (_("Confirmed by staff"), _("yes") if notice.is_confirmed else ""),
+    ], is_short=True)  # fmt: skip
 
 
 @story.tells("alipayhk.notification", 30)
@@ -115,7 +115,7 @@ def _headings() -> list[tuple[object, str]]:
 
 def _notice_row(request: HttpRequest, notice: Notification) -> list[object]:
     return [
-        formats.moment(notice.received_at), notice.get_kind_display(), story.link(request, notice, notice.key),
+        formats.moment(notice.received_at), formats.word(notice.get_kind_display()), story.link(request, notice, notice.key),
         formats.pill(TONES[notice.state], notice.get_state_display()), formats.number(notice.repeats),
     ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from alipayhk import environments, signature
-from alipayhk.models import CardTemplate, Credential, CredentialKey
+from alipayhk.models import CardTemplate, Credential
 from loyalty.earning import rule_versions
 from loyalty.earning.models import RuleVersion
 from members.models import Program
@@ -223,7 +223,7 @@ KEYS: Entries = {
 PUBLIC_KEY: Entries = {
     "version": Entry("version", version, is_needed=True),
     "key": Entry("key", public_key),
-    "state": Entry("state", one_of(CredentialKey.State.values)),
+    "state": Entry("state", one_of(["ACTIVE", "RETIRING", "REVOKED"])),
 }
 CARD_TEMPLATE: Entries = {
     "code": Entry("code", text(64, r"[\x21-\x7e]+", "22023041200135606000000000297866"), is_needed=True),

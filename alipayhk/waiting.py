@@ -7,6 +7,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.db.transaction import atomic
 
 from alipayhk import inbox, judging, messages, replays
@@ -22,6 +23,8 @@ alarm = logging.getLogger("loyalty.alarm")
 
 MOST_JUDGED_IN_A_WEBHOOK = 20
 LONGEST_RETRY = timedelta(hours=1)
+# AlipayHK sends again for a little more than 24 hours.
+LONGEST_USUAL_WAIT = timedelta(hours=26)
 
 # Parked rows whose missing half exists now, whichever door it came by.
 READY = """
@@ -121,3 +124,11 @@ def _postpone(notification_id: int, *, now: datetime) -> None:
     notification = Notification.objects.get(pk=notification_id)
     wait = min(inbox.FIRST_RETRY * 2 ** min(notification.tries, 10), LONGEST_RETRY)
     Notification.objects.filter(pk=notification_id).update(tries=notification.tries + 1, try_at=now + wait)
+
+
+def overdue(*, now: datetime) -> QuerySet[Notification]:
+    """What has waited longer than AlipayHK goes on sending: its missing half will not come by itself (B129)."""
+    parked = Notification.objects.filter(
+        state=Notification.State.PARKED, received_at__lt=now - LONGEST_USUAL_WAIT
+    )
+    return parked.order_by("received_at")

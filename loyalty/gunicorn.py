@@ -8,12 +8,16 @@ import selectors
 import socket
 import time
 from functools import partial
+from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 ARRIVAL_SECONDS = 7.0
 LINGER_SECONDS = 0.3
+HESITATION_SECONDS, SLACK, SLOTS = 0.002, 1, 256
+# One more than each worker's connections, 0 for a worker that is gone; shared, as the workers are forked from here.
+_connections = RawArray("i", SLOTS)
 
 wsgi_app = "loyalty.wsgi:application"
 bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
@@ -38,18 +42,31 @@ errorlog = "-"
 loglevel = "warning"
 
 
+def child_exit(_arbiter: Any, worker: Any) -> None:
+    """gunicorn's hook: a worker that is gone must hold nobody back."""
+    _connections[worker.age % SLOTS] = 0
+
+
 class PunctualWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """gthread lets a silent connection hold a thread for 5 s, and a half-sent request for as long as it likes.
 
     Here a connection gets a thread when its first byte is there, and the reading side of its socket is shut
-    when the time is over: whoever reads sees the end of the request.
+    when the time is over: whoever reads sees the end of the request. And a worker with more connections than
+    another lets that one go first: whoever wakes first would take them all, and one core do all the work.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._due: dict[Any, float] = {}
 
+    def notify(self) -> None:
+        """Called by gthread's main loop at every turn."""
+        super().notify()
+        _connections[self.age % SLOTS] = 1 + self.nr_conns
+
     def accept(self, listener: socket.socket) -> None:
+        if 1 + self.nr_conns > min(count for count in _connections if count) + SLACK:
+            time.sleep(HESITATION_SECONDS)
         try:
             sock, peer = listener.accept()
         except OSError:
@@ -58,6 +75,7 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         conn = TConn(self.cfg, sock, peer, listener.getsockname())
         conn.set_timeout()
         self.nr_conns += 1
+        _connections[self.age % SLOTS] = 1 + self.nr_conns
         self.pending_conns.append(conn)
         self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 

@@ -10,6 +10,7 @@ from typing import Any
 import django
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
 django.setup(set_prefix=False)
@@ -30,6 +31,8 @@ class WebhookHandler(WSGIHandler):
 
 staff = WSGIHandler()
 webhooks = WebhookHandler()
+# All views are imported before the workers fork; else the first caller of each waits seconds for it.
+routes = get_resolver().url_patterns
 
 
 def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:

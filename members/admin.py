@@ -49,7 +49,7 @@ class MemberAdmin(RecordAdmin):
         "No member found. Search takes a whole phone, e-mail, card number, user ID, pass ID or bill number."
     )
     deeds = (
-        Deed(name="reveal", label=_("Show phone and e-mail"), permission="members.view_member", do=_reveal),
+        Deed(name="reveal", label=_("Show phone and e-mail"), permission="members.view_member", do=_reveal, is_main=False),
     )
 
     def get_search_results(
@@ -91,7 +91,7 @@ class MemberAdmin(RecordAdmin):
         return formats.moment(member.joined_at)
 
     def title_of(self, thing: Member) -> object:
-        return thing.name or thing.card_number
+        return thing
 
     def pill_of(self, thing: Member) -> str:
         return pill_by(member_story.TONES, thing)

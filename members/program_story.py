@@ -15,7 +15,7 @@ def program(request: HttpRequest, one: Program) -> Panel:
         (_("Name (Chinese)"), one.name_zh),
         (_("Group"), formats.name_of(one.group)),
         (_("Joining grace"), formats.days(one.joining_grace_days)),
-        (_("Claw-back larger than the balance"), one.get_negative_balance_display()),
+        (_("Claw-back larger than the balance"), formats.word(one.get_negative_balance_display())),
     ])  # fmt: skip
 
 
@@ -28,5 +28,5 @@ def change(request: HttpRequest, one: ContactChange) -> Panel:
         (_("E-mail"), formats.masked_email(one.email) or formats.NOTHING),
         (_("Already held by"), story.link(request, one.held_by)),
         (_("Noticed"), formats.moment(one.noticed_at)),
-        (_("State"), one.get_state_display()),
+        (_("State"), formats.word(one.get_state_display())),
     ])  # fmt: skip

@@ -57,6 +57,11 @@ def pill(tone: str, word: object) -> SafeString:
     )
 
 
+def word(text: object) -> str:
+    """A choice's name where it stands alone."""
+    return str(capfirst(str(text)))
+
+
 def moment(at: datetime | None) -> SafeString | str:
     """`21 Nov 14:32` in Hong Kong, with the year when it is another one; the exact time on hover."""
     if at is None:
@@ -125,7 +130,7 @@ def column(text: object, *, is_minus: bool = False) -> SafeString:
 
 
 def two_lines(first: object, second: object) -> SafeString:
-    return format_html('{}<span class="sub">{}</span>', first, second)
+    return format_html('<span class="lines">{}<span class="sub">{}</span></span>', first, second)
 
 
 def link(address: str | None, text: object) -> SafeString | str:

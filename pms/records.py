@@ -36,6 +36,7 @@ class Deed:
     is_offered: Callable[[Any], bool] = lambda _: True
     explanation: object = ""
     field_label: object = ""
+    is_main: bool = True
 
 
 class RecordAdmin(ScopedModelAdmin):

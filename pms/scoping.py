@@ -131,6 +131,8 @@ class ScopedModelAdmin(Scoped, BaseAdmin):
     paginator = BoundedPaginator
     actions_on_top = True
     empty_value_display = "–"
+    # What the list is called, where the model's own name is not how staff say it.
+    screen_name: ClassVar[object] = ""
     # Said instead of an empty list: what will be here, and how.
     empty_words: ClassVar[object] = ""
 
@@ -151,10 +153,7 @@ class ScopedModelAdmin(Scoped, BaseAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Only what the filters offer: any other look-up could ask about a hidden value letter by letter."""
-        offered = [
-            entry[0] if isinstance(entry, tuple | list) else entry for entry in self.get_list_filter(request)
-        ]
-        return any(isinstance(name, str) and lookup.startswith(f"{name}__") for name in offered)
+        return any(_offers(entry, lookup) for entry in self.get_list_filter(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -171,13 +170,22 @@ class ScopedModelAdmin(Scoped, BaseAdmin):
     def get_ordering(self, request: HttpRequest) -> Any:
         """A queue that shows what is open shows the oldest first."""
         is_queue = self.open_since and not request.GET.get("show") and not request.GET.get("q")
-        return (self.open_since,) if is_queue else super().get_ordering(request)
+        return self.queue_ordering() if is_queue else super().get_ordering(request)
+
+    def queue_ordering(self) -> tuple[Any, ...]:
+        return (self.open_since,)
 
     def _is_for(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser) or not self.is_for_superusers
 
     def _get_obj_does_not_exist_redirect(self, *_: object) -> HttpResponse:
         raise Http404
+
+
+def _offers(entry: Any, lookup: str) -> bool:
+    """Whether an entry of `list_filter` asks by this look-up: a field's own words, or a filter's parameter."""
+    field = entry[0] if isinstance(entry, tuple | list) else entry
+    return lookup.startswith(f"{field}__") if isinstance(field, str) else lookup == field.parameter_name
 
 
 class ScopedInline(Scoped, BaseInline):

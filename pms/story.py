@@ -54,8 +54,12 @@ def of(request: HttpRequest, thing: Model) -> list[Panel]:
     return [panel for panel in told if panel]
 
 
-def facts(title: object, rows: Iterable[tuple[object, object]], **options: Any) -> Panel:
-    return Panel(title=title, template="facts", content={"rows": list(rows)}, **options)
+def facts(
+    title: object, rows: Iterable[tuple[object, object]], *, is_short: bool = False, **options: Any
+) -> Panel:
+    """`is_short` leaves out what is not known."""
+    shown = [row for row in rows if not is_short or row[1] not in ("", formats.NOTHING)]
+    return Panel(title=title, template="facts", content={"rows": shown}, **options)
 
 
 def table(
@@ -92,4 +96,9 @@ def visible(request: HttpRequest, model: type[Model]) -> QuerySet[Any]:
 
 
 def link(request: HttpRequest, thing: Model | None, text: object = None) -> str:
-    return formats.link(page_of(request, thing), text or thing or formats.NOTHING)
+    """`text` is what the thing's own page is called, unless given."""
+    if thing is None:
+        return formats.NOTHING
+    screen: Any = admin.site._registry.get(type(thing))
+    called = text or (screen.title_of(thing) if hasattr(screen, "title_of") else thing)
+    return formats.link(page_of(request, thing), called)

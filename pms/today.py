@@ -135,7 +135,7 @@ def _queue(request: HttpRequest, screen: scoping.ScopedModelAdmin) -> Queue | No
     if oldest is None:
         return None
     return Queue(
-        label=screen.opts.verbose_name_plural,
+        label=screen.screen_name or screen.opts.verbose_name_plural,
         count=sidebar.words(sidebar.waiting(request, screen)),
         oldest=formats.age(oldest),
         address=reverse(f"admin:{screen.opts.app_label}_{screen.opts.model_name}_changelist"),

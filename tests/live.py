@@ -26,6 +26,10 @@ class NotStarted(Exception):
     """A process of the test did not become ready."""
 
 
+class CommandFailed(Exception):
+    """A management command ended otherwise than well; the text is what it said."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -132,10 +136,13 @@ class Installation:
     def manage(
         self, *arguments: str, given: str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             run_command("manage", *arguments), env=self.variables, input=given, text=True,
-            capture_output=True, timeout=60, check=check,
+            capture_output=True, timeout=60, check=False,
         )  # fmt: skip
+        if check and done.returncode:
+            raise CommandFailed(f"{' '.join(arguments)}: {done.stderr or done.stdout}")
+        return done
 
     def state(self, *arguments: str) -> Json:
         found: Json = json.loads(self.manage("state", "--json", *arguments).stdout)
@@ -151,7 +158,11 @@ class Installation:
     def with_simulator(self) -> Simulator:
         """A simulator of its own, and its demo mall registered here."""
         simulator = Simulator(self.folder / "simulator", mall_url=self.url)
-        self.manage("register_mall", str(simulator.offer))
+        try:
+            self.manage("register_mall", str(simulator.offer))
+        except BaseException:
+            simulator.stop()
+            raise
         return simulator
 
     def stop(self) -> None:

@@ -145,6 +145,7 @@ class RefundAdmin(RecordAdmin):
 
 @admin.register(DuplicateCase)
 class DuplicateCaseAdmin(RecordAdmin):
+    screen_name = _("Possible duplicates")
     mall_path = "transaction__mall"
     list_display = ("number", "member_name", "amount", "state_pill", "opened")
     list_select_related = ("transaction__member", "transaction__store")

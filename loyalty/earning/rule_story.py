@@ -42,7 +42,7 @@ def figures(request: HttpRequest, one: RuleVersion) -> Panel:
         (_("In force from"), in_force_from(one)),
         (_("Published"), formats.moment(one.published_at)),
         (_("Rate"), f"{one.points_numerator} / HK${one.points_denominator}"),
-        (_("Rounding"), one.get_rounding_display()),
+        (_("Rounding"), formats.word(one.get_rounding_display())),
         (_("Minimum spend"), formats.money(one.min_spend_cents)),
         (_("Minimum judged on the net"), _("yes") if one.is_min_spend_on_net else _("no")),
         (_("Ceiling per transaction"), ceiling),
@@ -89,7 +89,7 @@ def _record(request: HttpRequest, one: Transaction) -> list[object]:
     return [
         story.link(request, one, one.payment_number or one.receipt_number or f"#{one.pk}"),
         formats.money(one.amount_cents, one.currency), formats.name_of(one.store) if one.store else formats.NOTHING,
-        story.link(request, one.member), formats.moment(one.paid_at), one.get_channel_display(),
+        story.link(request, one.member), formats.moment(one.paid_at), formats.word(one.get_channel_display()),
     ]  # fmt: skip
 
 

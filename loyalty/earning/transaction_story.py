@@ -16,6 +16,9 @@ TONES = {
     "EARNED": "good", "NOTHING": "quiet", "HELD": "wait", "FLAGGED": "warn", "PARKED": "wait", "DUPLICATE": "bad",
 }  # fmt: skip
 
+# Conditions whose finding is an amount.
+MONEY = ("SPENT_SOMETHING", "MIN_SPEND")
+
 
 @story.tells("earning.transaction", 10)
 def what(request: HttpRequest, purchase: Transaction) -> Panel:
@@ -31,7 +34,7 @@ def what(request: HttpRequest, purchase: Transaction) -> Panel:
         (_("Member"), story.link(request, purchase.member)),
         (_("Store"), store),
         (_("Mall"), formats.name_of(purchase.mall)),
-        (_("Channel"), purchase.get_channel_display()),
+        (_("Channel"), formats.word(purchase.get_channel_display())),
         (_("Paid"), formats.moment(purchase.paid_at)),
         (_("Recorded"), formats.moment(purchase.recorded_at)),
     ])  # fmt: skip
@@ -67,7 +70,7 @@ def numbers(request: HttpRequest, purchase: Transaction) -> Panel:
     claimed = {claim.kind for claim in purchase.claims.all()}
     labels = dict(NumberClaim.Kind.choices)
     rows = [
-        (labels[NumberClaim.Kind(kind)], formats.identifier(number), _holder(kind in claimed))
+        (formats.word(labels[NumberClaim.Kind(kind)]), formats.identifier(number), _holder(kind in claimed))
         for kind, number in purchase.numbers.items()
     ]
     headings = [(_("Kind"), ""), (_("Number"), ""), (_("Held by"), "")]
@@ -146,16 +149,16 @@ def _condition(row: dict[str, object]) -> dict[str, object]:
         "MIN_SPEND": _("Minimum spend"),
     }
     name = str(row["condition"])
-    return {"label": labels.get(name, name), "is_met": row["is_met"], "found": _found(row.get("found"))}
+    return {"label": labels.get(name, name), "is_met": row["is_met"], "found": _found(row.get("found"), name in MONEY)}
 
 
-def _found(found: object) -> str:
+def _found(found: object, is_money: bool) -> str:
     words = {
         "True": _("yes"), "False": _("no"), "in force": _("in force"), "none in force": _("none in force"),
         "within the joining grace": _("within the joining grace"), "before joining": _("before joining"),
     }  # fmt: skip
     text = str(found)
-    return words.get(text, text)
+    return f"HK${text}" if is_money else words.get(text, text)
 
 
 def _sum(award: Award, version: RuleVersion) -> str:
@@ -191,6 +194,6 @@ def _holder(is_ours: bool) -> str:
 
 def _entry_row(request: HttpRequest, entry: PointEntry) -> list[object]:
     account = entry.account
-    name = story.link(request, account.member) if account.member else account.get_kind_display()
-    posting = story.link(request, entry.posting, entry.posting.get_kind_display())
+    name = story.link(request, account.member) if account.member else formats.word(account.get_kind_display())
+    posting = story.link(request, entry.posting, formats.word(entry.posting.get_kind_display()))
     return [formats.moment(entry.posting.posted_at), posting, name, formats.signed(entry.points)]

@@ -38,7 +38,7 @@ def account(request: HttpRequest, one: PointAccount) -> Panel:
     shown = formats.points(one.balance) if one.balance is not None else _("kept in no row: summed when asked")
     return story.facts(_("Account"), [
         (_("Owner"), story.link(request, one.member) if one.member else formats.name_of(one.program)),
-        (_("Kind"), one.get_kind_display()),
+        (_("Kind"), formats.word(one.get_kind_display())),
         (_("Balance"), shown),
         (_("Version"), formats.number(one.version)),
         (_("Changed"), formats.moment(one.changed_at)),
@@ -76,7 +76,7 @@ def entry(request: HttpRequest, one: PointEntry) -> Panel:
     return story.facts(_("Ledger entry"), [
         (_("Points"), formats.big(formats.signed(one.points))),
         (_("Account"), owner(request, one.account)),
-        (_("Posting"), story.link(request, one.posting, f"{one.posting.get_kind_display()} #{one.posting_id}")),
+        (_("Posting"), story.link(request, one.posting, f"{formats.word(one.posting.get_kind_display())} #{one.posting_id}")),
         (_("Source"), formats.identifier(one.posting.source)),
         (_("Posted"), formats.moment(one.posting.posted_at)),
     ])  # fmt: skip
@@ -88,7 +88,7 @@ def lot(request: HttpRequest, one: PointLot) -> Panel:
         (_("Remaining"), formats.big(formats.points(one.remaining))),
         (_("Points"), formats.number(one.points)),
         (_("Account"), owner(request, one.account)),
-        (_("Posting"), story.link(request, one.posting, f"{one.posting.get_kind_display()} #{one.posting_id}")),
+        (_("Posting"), story.link(request, one.posting, f"{formats.word(one.posting.get_kind_display())} #{one.posting_id}")),
         (_("Expires"), formats.moment(one.expires_at) if one.expires_at else _("never")),
     ])  # fmt: skip
 

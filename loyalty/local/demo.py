@@ -1,6 +1,7 @@
 """`./run demo`: an installation with the Lumina demo mall, a simulated AlipayHK, and a story that plays."""
 
 import argparse
+import json
 import os
 import secrets
 import subprocess
@@ -15,7 +16,6 @@ from loyalty.local.home import Home
 from loyalty.local.installation import Installation, manage_command
 from loyalty.local.processes import Service, say
 
-STAFF = "demo"
 SIMULATOR_OFFER = "register_mall.json"
 
 
@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> int:
 def _play(installation: Installation, port: int, simulator_port: int) -> None:
     address, simulator = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{simulator_port}"
     offer = _start_simulator(installation, address, simulator_port)
+    logins, password = _seed(installation)
     _manage(installation, "register_mall", str(offer))
-    password = _add_staff(installation)
-    print(f"\nStaff      {address}/admin/   login {STAFF}, password {password}")
+    print(f"\nStaff      {address}/admin/   password {password}, as {', '.join(logins)}")
     print(f"AlipayHK   {simulator}/   the simulated side: cards and calls")
     print(f"Logs       {installation.home.logs}")
     print("Ctrl-C stops everything.\n", flush=True)
@@ -74,26 +74,27 @@ def _start_simulator(installation: Installation, address: str, port: int) -> Pat
     return offer
 
 
-def _add_staff(installation: Installation) -> str:
-    """The demo's own login, with a password made once for this home."""
+def _seed(installation: Installation) -> tuple[list[str], str]:
+    """The Lumina demo group; its logins, whose password is made once for this home."""
     file = installation.home.path / "secrets" / "demo_password"
     if not file.exists():
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
             new.write(secrets.token_urlsafe(9))
     password = file.read_text()
-    _manage(installation, "add_staff", STAFF, "--role", "MANAGER", "--password-stdin", given=password)
-    return password
+    said = json.loads(_manage(installation, "seed_demo", DEMO_PASSWORD=password))
+    return said["logins"], password
 
 
-def _manage(installation: Installation, *arguments: str, given: str = "") -> None:
+def _manage(installation: Installation, *arguments: str, **variables: str) -> str:
     done = subprocess.run(
         manage_command(*arguments),
-        env=installation.environment,
+        env={**installation.environment, **variables},
         cwd=ROOT,
-        input=given,
+        stdin=subprocess.DEVNULL,
         text=True,
         capture_output=True,
         check=False,
     )
     if done.returncode != 0:
         raise DemoFailed(f"{arguments[0]} failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout

@@ -10,7 +10,7 @@ const grouped = (value) => (value == null ? "–" : value.toLocaleString("en"));
 
 function axis(scale, side, isGrid) {
   return {
-    scale, side, stroke: color("--ink-2"), size: 62, font: "12px system-ui, sans-serif",
+    scale, side, stroke: color("--ink-2"), size: place.clientWidth < 500 ? 44 : 62, font: "12px system-ui, sans-serif",
     grid: { show: isGrid, stroke: color("--line"), width: 1 }, ticks: { show: false },
     values: (_, ticks) => ticks.map(grouped),
   };
@@ -22,7 +22,7 @@ function options() {
     width: place.clientWidth, height: 280, cursor: { points: { size: 7 } },
     scales: { x: { time: false, range: [-0.5, 23.5] }, n: { range: (_, low, high) => [0, Math.max(high || 0, 5) * 1.1] }, p: { range: (_, low, high) => [0, Math.max(high || 0, 100) * 1.1] } },
     axes: [
-      { stroke: color("--ink-2"), font: "12px system-ui, sans-serif", grid: { show: false }, ticks: { show: false }, splits: [0, 3, 6, 9, 12, 15, 18, 21], values: (_, hours) => hours.map((hour) => `${String(hour).padStart(2, "0")}:00`) },
+      { stroke: color("--ink-2"), font: "12px system-ui, sans-serif", grid: { show: false }, ticks: { show: false }, splits: () => (place.clientWidth < 500 ? [0, 6, 12, 18] : [0, 3, 6, 9, 12, 15, 18, 21]), values: (_, hours) => hours.map((hour) => `${String(hour).padStart(2, "0")}:00`) },
       axis("n", 3, true), axis("p", 1, false),
     ],
     series: [

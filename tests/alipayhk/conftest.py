@@ -8,6 +8,7 @@ import pytest
 from alipayhk.simulator import twin
 from alipayhk.simulator.server import SimulatorServer
 from tests.alipayhk.gateway import Gateway
+from tests.alipayhk.raw_gateway import RawGateway
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,11 @@ def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
     """The simulator, without the faults of earlier tests."""
     yield running_gateway
     running_gateway.twin.plan.clear()
+
+
+@pytest.fixture
+def raw_gateway(running_gateway: Gateway) -> Iterator[RawGateway]:
+    """A bare socket that holds AlipayHK's keys and answers as the test tells it."""
+    made = RawGateway(running_gateway.twin.keys)
+    yield made
+    made.stop()

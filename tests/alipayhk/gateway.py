@@ -5,8 +5,10 @@ from typing import Any
 
 from django.db import connection
 
-from alipayhk import passes
+from alipayhk import pass_queue, passes
+from alipayhk.answers import Outcome, Verdict
 from alipayhk.models import CardTemplate, Credential, CredentialKey, PassCall, PassUpdate
+from alipayhk.pass_calls import Called, Heard
 from alipayhk.simulator import clients, faults
 from alipayhk.simulator.calls import Call
 from alipayhk.simulator.cards import Card
@@ -137,3 +139,34 @@ def outcomes(wallet_pass: Pass) -> list[str]:
     """What the calls about this pass came to, the oldest first."""
     calls = PassCall.objects.filter(update__wallet_pass=wallet_pass).order_by("called_at", "pk")
     return [f"{call.outcome} {call.code}" for call in calls]
+
+
+def waits(wallet_pass: Pass) -> float:
+    """Seconds from the last call to the next attempt."""
+    found = update(wallet_pass)
+    assert found.due_at is not None
+    assert found.called_at is not None
+    return (found.due_at - found.called_at).total_seconds()
+
+
+def fail(gateway: Gateway, wallet_pass: Pass, times: int) -> None:
+    """That many calls in a row whose outcome nobody knows, each at its time."""
+    for _ in range(times):
+        gateway.fault("system_error_before", user_id=wallet_pass.user_id)
+        hurry(wallet_pass)
+        assert passes.drain() == 1
+
+
+def called(claimed: pass_queue.Claimed, outcome: Outcome, code: str) -> Called:
+    return Called(
+        claimed=claimed,
+        verdict=Verdict(outcome=outcome, code=code),
+        api="updatePass",
+        duration_ms=1,
+        request_body="{}",
+        heard=Heard(),
+    )
+
+
+def vars_of(update: PassUpdate) -> dict[str, Any]:
+    return {field.attname: getattr(update, field.attname) for field in PassUpdate._meta.concrete_fields}

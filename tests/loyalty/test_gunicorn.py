@@ -1,8 +1,10 @@
 """The web process as a careless or hostile client meets it. Each case is a row of the list of bad inputs."""
 
+import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +102,26 @@ def test_the_server_says_nothing_about_its_version(live_installation: live.Insta
         answer = client.recv(4096)
 
     assert b"\r\nServer: gunicorn\r\n" in answer
+
+
+def test_a_burst_of_connections_is_spread_over_all_workers(live_installation: live.Installation) -> None:
+    """Whoever woke first took them all, and one core did the work of the machine."""
+    workers = live.descendants(live_installation.pid("web"))
+    before = {worker: _sockets(worker) for worker in workers}
+    clients = [_connected(live_installation) for _ in range(40)]
+    time.sleep(0.5)
+
+    taken = {worker: _sockets(worker) - before[worker] for worker in workers}
+
+    for client in clients:
+        client.close()
+    assert sum(taken.values()) == 40
+    assert min(taken.values()) >= 40 // len(workers) - 5, taken
+
+
+def _sockets(pid: int) -> int:
+    links = (os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(1 for link in links if link.startswith("socket:"))
 
 
 def _connected(installation: live.Installation) -> socket.socket:

@@ -85,11 +85,17 @@ def lost_creation(stage: Stage) -> Verdict:
     stage.join(user_id)
     payment = stage.pay(user_id, 26_000)
     points = stage.client.rule().earned(26_000)
+    asked_again = stage.wait_until(lambda: stage.calls(user_id, "createPass") > 1)
     shown = stage.settled(user_id, points)
     cards = stage.wallet.listing(client_id=stage.client.client_id, user_id=user_id)
     return Verdict(
-        expected={"answers": {"SUCCESS": 1}, "cards": 1, "points": points},
-        actual={"answers": answers(payment), "cards": len(cards), "points": shown},
+        expected={"answers": {"SUCCESS": 1}, "asked_again": True, "cards": 1, "points": points},
+        actual={
+            "answers": answers(payment),
+            "asked_again": asked_again,
+            "cards": len(cards),
+            "points": shown,
+        },
     )
 
 

@@ -16,7 +16,7 @@ from alipayhk import signature
 from alipayhk.simulator import times
 
 GATEWAY = "/api/open/alipay/v1/ipass/pass/manage/"
-PATIENCE_SECONDS = 0.4
+PATIENCE_SECONDS = 0.3
 
 
 @dataclass

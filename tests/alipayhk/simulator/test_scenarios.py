@@ -9,7 +9,7 @@ from alipayhk.simulator import scenarios
 from tests.alipayhk.simulator.conftest import Simulator
 from tests.alipayhk.simulator.fake_mall import FakeMall
 
-# The fake mall hangs up after 0.4 s, so it cannot bear an AlipayHK that takes 3.5 s.
+# The fake mall hangs up after 0.3 s, so it cannot bear an AlipayHK that takes 3.5 s.
 TOO_SLOW_FOR_THE_FAKE = {"slow_gateway"}
 
 

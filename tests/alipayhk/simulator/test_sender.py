@@ -1,12 +1,13 @@
 """The sender: genuine notices verify, forged ones do not, and the ladder climbs until somebody acknowledges."""
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from alipayhk.simulator import notices, sender
+from alipayhk.simulator import notices, post, sender
 from tests.alipayhk.simulator.conftest import Simulator
 from tests.alipayhk.simulator.fake_mall import FakeMall
 
@@ -171,15 +172,31 @@ def test_a_refund_can_go_before_its_payment(simulator: Simulator, mall: FakeMall
     assert book[1]["body"]["refundAmount"]["value"] == 5_000
 
 
-def test_a_silent_mall_is_waited_for_three_seconds_at_most(simulator: Simulator, mall: FakeMall) -> None:
+def send_to(simulator: Simulator, url: str, client_id: str) -> dict[str, Any]:
+    """A payment notice to a mall at another address."""
     document = simulator.document()
-    document["alipayhk"]["client_id"] = "2110200000000046"
-    simulator.control("POST", "clients", {"register": document, "mall_url": "http://127.0.0.1:9"})
+    document["alipayhk"]["client_id"] = client_id
+    simulator.control("POST", "clients", {"register": document, "mall_url": url})
+    return send(simulator, bill(client_id=client_id, ladder_scale=1000))
 
-    notice = send(simulator, bill(client_id="2110200000000046", ladder_scale=1000))
+
+def test_a_mall_that_does_not_listen_is_left_to_the_ladder(simulator: Simulator, mall: FakeMall) -> None:
+    notice = send_to(simulator, "http://127.0.0.1:9", "2110200000000046")
+
+    assert (notice["state"], notice["attempts"][0]["status"]) == ("WAITING", 0)
+    assert notice["attempts"][0]["why"] == "no answer (ConnectionError)"
+
+
+def test_a_silent_mall_is_given_up_after_the_patience(
+    simulator: Simulator, mall: FakeMall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert post.PATIENCE_SECONDS == 3.0
+    monkeypatch.setattr(post, "PATIENCE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        notice = send_to(simulator, f"http://127.0.0.1:{silent.getsockname()[1]}", "2110200000000048")
 
     assert notice["state"] == "WAITING"
-    assert notice["attempts"][0]["why"] == "no answer (ConnectionError)"
+    assert notice["attempts"][0]["why"] == "no answer (ReadTimeout)"
 
 
 def test_a_notice_of_the_book_can_be_sent_once_more(simulator: Simulator, mall: FakeMall) -> None:

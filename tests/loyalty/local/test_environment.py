@@ -14,6 +14,8 @@ import pytest
 
 from tests import live
 
+MADE = (".git", ".venv*", ".local", ".*_cache", "__pycache__")
+
 
 @pytest.fixture
 def ordinary_user() -> dict[str, Any]:
@@ -28,15 +30,8 @@ def ordinary_user() -> dict[str, Any]:
 def clone(ordinary_user: dict[str, Any]) -> Iterator[Path]:
     """The files of this checkout without anything made by a run, owned by that user."""
     folder = Path(tempfile.mkdtemp(prefix="loyalty clean clone "))
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(listed, cwd=live.ROOT, capture_output=True, check=True, text=True).stdout.split(
-        "\0"
-    )
-    for name in filter(None, names):
-        source, target = live.ROOT / name, folder / name
-        if source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
+    folder.chmod(0o755)
+    shutil.copytree(live.ROOT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*MADE))
     if ordinary_user:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, ordinary_user["user"], ordinary_user["group"])
