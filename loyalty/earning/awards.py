@@ -6,6 +6,7 @@ Both must run in their caller's atomic block, beside what else becomes true with
 import json
 import logging
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -179,7 +180,7 @@ def _record(
     return transaction_id, claimed < len(kinds)
 
 
-def _kept_as_text(decision: Decision) -> dict[str, int | str]:
+def _kept_as_text(decision: Decision) -> dict[str, Any]:
     return {
         column: value if isinstance(value, int) else json.dumps(value)
         for column, value in decisions.kept(decision).items()

@@ -1,4 +1,4 @@
-"""Brings a purchase, the rules in force and the room in limits together, and says what to record and which lots to make.
+"""Brings a purchase, the rules in force and the room in limits together: what to record, and which lots to make.
 
 Takes the locks under which limits are exact; writes nothing but what `limits.consume` is told later.
 """

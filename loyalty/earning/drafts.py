@@ -88,13 +88,8 @@ class Names:
 
 def of(version: RuleVersion) -> Draft:
     """The draft that a published version was."""
-    return Draft(
-        **{
-            f.name: tuple(value) if f.name in LISTS else value
-            for f in fields(Draft)
-            for value in [getattr(version, f.name)]
-        }
-    )
+    values: dict[str, Any] = {f.name: getattr(version, f.name) for f in fields(Draft)}
+    return Draft(**values | {name: tuple(values[name]) for name in LISTS})
 
 
 def columns(draft: Draft) -> dict[str, Any]:

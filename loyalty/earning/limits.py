@@ -4,6 +4,7 @@ A member's limits stand under the member's account, a campaign's budget under it
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db import connection
 from django.db.models import F
@@ -52,7 +53,7 @@ def consume(*, account_id: int, uses: Mapping[str, int]) -> None:
     """Use up what a judgement took; the locks of `rooms` and `budget_rooms` are still held."""
     mine = {key: used for key, used in uses.items() if not is_budget(key)}
     if mine:
-        values = {"account_id": account_id, "keys": list(mine), "used": list(mine.values())}
+        values: dict[str, Any] = {"account_id": account_id, "keys": list(mine), "used": list(mine.values())}
         with connection.cursor() as cursor:
             cursor.execute(CONSUME, values)
     for key in uses.keys() - mine.keys():

@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import date, datetime, time
 from typing import Any
 
+from django.db.models import Field
 from django.db.transaction import atomic
 
 from loyalty.earning import drafts, rule_versions
@@ -122,13 +123,18 @@ def _load_tiers(program: Program, given: list[Any], faults: list[str]) -> list[s
             _check_column(
                 Tier,
                 name,
-                values.get(name, Tier._meta.get_field(name).get_default()),
+                values.get(name, _default(name)),
                 f"{path}.{name}",
                 faults,
             )
         if len(faults) == before and _save_tier(program, values):
             changed.append(f"tier {values['code']}")
     return changed
+
+
+def _default(name: str) -> Any:
+    column = Tier._meta.get_field(name)
+    return column.get_default() if isinstance(column, Field) else None
 
 
 def _save_tier(program: Program, values: Mapping[str, Any]) -> bool:

@@ -3,14 +3,15 @@
 Reads only what is kept on transactions, awards and refunds, one row at a time. Writes nothing.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from django.db import connection
 
-from loyalty.earning import refunds, rules
-from loyalty.earning.models import Award, Refund, RuleVersion, Transaction
-from loyalty.earning.rules import Terms
+from loyalty.earning import rules, rulesets
+from loyalty.earning.models import Award, Refund, Transaction
+from loyalty.earning.rule_terms import facts_from_json
 from loyalty.ledger import proof
 from loyalty.ledger.proof import Breach, Promise
 
@@ -23,7 +24,7 @@ PROMISES = (
         LEFT JOIN ledger_pointaccount account ON account.member_id = purchase.member_id
         LEFT JOIN ledger_pointentry entry
             ON entry.posting_id = award.posting_id AND entry.account_id = account.id
-        WHERE award.points <> coalesce(entry.points, 0)""",
+        WHERE award.points - award.pending_points <> coalesce(entry.points, 0)""",
     ),
     Promise(
         "earning_refund",
@@ -82,10 +83,8 @@ PROMISES = (
 )
 
 JUDGED = """
-SELECT award.id, award.points, award.rule_version_id,
-       jsonb_array_length(award.conditions) > 0 AND NOT award.conditions @> '[{"is_met": false}]',
-       purchase.amount_cents,
-       coalesce(back.cents, 0), coalesce(back.points, 0)
+SELECT award.id, award.points, award.facts::text, award.versions::text, award.rooms::text,
+       purchase.amount_cents, coalesce(back.cents, 0), coalesce(back.points, 0)
 FROM earning_award award
 JOIN earning_transaction purchase ON purchase.id = award.transaction_id
 LEFT JOIN (SELECT transaction_id, sum(amount_cents)::bigint AS cents, sum(points + uncollected)::bigint AS points
@@ -94,15 +93,13 @@ LEFT JOIN (SELECT transaction_id, sum(amount_cents)::bigint AS cents, sum(points
 
 
 class Judged(NamedTuple):
-    """One row of `JUDGED`, in its order. `taken` counts what refunds took or should have taken.
-
-    `is_entitled`: there were conditions (a duplicate has none), and all were met.
-    """
+    """One row of `JUDGED`, in its order. `taken` counts what refunds took or should have taken."""
 
     award_id: int
     points: int
-    version_id: int | None
-    is_entitled: bool
+    facts: str
+    versions: str
+    rooms: str
     amount_cents: int
     refunded_cents: int
     taken: int
@@ -124,30 +121,30 @@ def counts() -> Mapping[str, int]:
 
 
 def _recounted() -> Iterator[Breach]:
-    versions: dict[int | None, Terms | None] = {
-        version.pk: refunds.terms_of(version) for version in RuleVersion.objects.iterator()
-    }
     with connection.chunked_cursor() as cursor:
         cursor.execute(JUDGED)
         for row in cursor:
             judged = Judged(*row)
-            sentence = _difference(judged, versions.get(judged.version_id))
+            sentence = _difference(judged)
             if sentence:
                 yield Breach("earning_award", judged.award_id, sentence)
 
 
-def _difference(judged: Judged, terms: Terms | None) -> str:
-    deserved = _deserved(judged, terms, net_cents=judged.amount_cents)
+def _difference(judged: Judged) -> str:
+    versions = json.loads(judged.versions)
+    if not versions:
+        return f"it gave {judged.points} points without a rule." if judged.points else ""
+    facts, rooms = facts_from_json(json.loads(judged.facts)), json.loads(judged.rooms)
+    if facts.amount_cents != judged.amount_cents:
+        return f"it was judged on {facts.amount_cents} cents, its transaction is {judged.amount_cents}."
+    ruleset = rulesets.named(versions)
+    deserved = rules.judge(facts, ruleset, rooms).points
     if judged.points != deserved:
         return f"it gave {judged.points} points, its rules give {deserved}."
-    left, net = judged.points - judged.taken, judged.amount_cents - judged.refunded_cents
-    still_deserved = _deserved(judged, terms, net_cents=net)
+    if not judged.refunded_cents or not deserved:
+        return ""
+    net = judged.amount_cents - judged.refunded_cents
+    left, still_deserved = judged.points - judged.taken, rules.judge(facts, ruleset, rooms, net_cents=net).points
     if left != still_deserved:
         return f"{left} points are left after its refunds, its rules leave {still_deserved}."
     return ""
-
-
-def _deserved(judged: Judged, terms: Terms | None, *, net_cents: int) -> int:
-    if terms is None or not judged.is_entitled:
-        return 0
-    return rules.entitlement(terms, amount_cents=judged.amount_cents, net_cents=net_cents)

@@ -188,6 +188,8 @@ def _share(account: PointAccount, award: Award, points: int) -> Share:
 
 
 def _still_held(award: Award) -> int:
+    if award.posting_id is None:
+        return 0
     held = PointLot.objects.filter(posting_id=award.posting_id, is_held=True)
     return held.aggregate(total=Sum("remaining"))["total"] or 0
 

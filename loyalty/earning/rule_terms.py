@@ -160,7 +160,11 @@ def facts_as_json(facts: Facts) -> dict[str, object]:
 
 def facts_from_json(kept: Mapping[str, Any]) -> Facts:
     moments = ("paid_at", "first_consent_at", "submitted_at")
-    return Facts(**{k: datetime.fromisoformat(v) if k in moments and v else v for k, v in kept.items()})
+    values: dict[str, Any] = {
+        name: datetime.fromisoformat(value) if name in moments and value else value
+        for name, value in kept.items()
+    }
+    return Facts(**values)
 
 
 def is_in_scope(scope: Scope, facts: Facts) -> bool:

@@ -199,14 +199,15 @@ def _steps(terms: RuleTerms, room: int | None, counted: int) -> Line:
     cents = counted if terms.max_spend_cents is None else min(counted, terms.max_spend_cents)
     steps = cents // terms.step_cents
     given = steps if room is None else min(steps, room)
-    capped = (_limit_reason(terms),) if given < steps else ()
+    capped: tuple[dict[str, object], ...] = (_limit_reason(terms),) if given < steps else ()
     return Line(
         terms=terms, points=given * terms.numerator, used=given, reasons=capped, is_capped=bool(capped)
     )
 
 
 def _by_spend(facts: Facts, base: RuleTerms, terms: RuleTerms, room: int | None, counted: int) -> Line:
-    cents, capped = counted, ()
+    cents = counted
+    capped: tuple[dict[str, object], ...] = ()
     ceiling = terms.max_spend_cents
     if ceiling is not None and cents > ceiling:
         cents = ceiling

@@ -149,7 +149,11 @@ def _condition(row: dict[str, object]) -> dict[str, object]:
         "MIN_SPEND": _("Minimum spend"),
     }
     name = str(row["condition"])
-    return {"label": labels.get(name, name), "is_met": row["is_met"], "found": _found(row.get("found"), name in MONEY)}
+    return {
+        "label": labels.get(name, name),
+        "is_met": row["is_met"],
+        "found": _found(row.get("found"), name in MONEY),
+    }
 
 
 def _found(found: object, is_money: bool) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.transaction import atomic
 
 from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
@@ -209,7 +209,7 @@ def lock_account(*, account_id: int) -> PointAccount:
     return _locked().get(pk=account_id)
 
 
-def _locked() -> Any:
+def _locked() -> QuerySet[PointAccount]:
     return PointAccount.objects.select_for_update(of=("self",), no_key=True).select_related("program")
 
 
