@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from members.models import Member, Program
+from pms.models import Mall, User
 
 
 class PointAccount(models.Model):
@@ -82,6 +83,7 @@ class Posting(models.Model):
         RESERVE = "RESERVE", _("reserved")
         REDEEM = "REDEEM", _("redeemed")
         UNRESERVE = "UNRESERVE", _("reservation released")
+        RETURN = "RETURN", _("redemption returned")
         EXPIRE = "EXPIRE", _("expired")
         REVERSE = "REVERSE", _("reversed")
 
@@ -198,20 +200,33 @@ class PointLot(models.Model):
 
 
 class Redemption(models.Model):
-    """Points set aside for a reward by a code of short life, then confirmed or released."""
+    """Points set aside by a code of short life, then confirmed or released; returned if what they paid is refunded.
+
+    `request_key` makes the same request one redemption; `payment_number` names the purchase the points paid for.
+    """
 
     class State(models.TextChoices):
         RESERVED = "RESERVED", _("set aside")
         CONFIRMED = "CONFIRMED", _("redeemed")
         RELEASED = "RELEASED", _("released")
+        RETURNED = "RETURNED", _("returned")
 
     account = models.ForeignKey(
         PointAccount, on_delete=models.PROTECT, related_name="redemptions", verbose_name=_("account")
     )
+    mall = models.ForeignKey(Mall, on_delete=models.PROTECT, related_name="+", verbose_name=_("mall"))
     code = models.CharField(_("code"), max_length=16, unique=True)
     points = models.BigIntegerField(_("points"))
     value_cents = models.BigIntegerField(_("worth (cents)"))
+    payment_number = models.CharField(_("pays for"), max_length=128, blank=True)
+    request_key = models.CharField(_("request"), max_length=64, blank=True)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.RESERVED)
+    reserved_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("set aside by")
+    )
+    ended_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("ended by")
+    )
     reserved_at = models.DateTimeField(_("set aside"))
     expires_at = models.DateTimeField(_("code valid until"))
     ended_at = models.DateTimeField(_("confirmed or released"), null=True, blank=True)
@@ -226,6 +241,14 @@ class Redemption(models.Model):
         blank=True,
         verbose_name=_("posting"),
     )
+    return_posting = models.OneToOneField(
+        Posting,
+        on_delete=models.PROTECT,
+        related_name="returned_redemption",
+        null=True,
+        blank=True,
+        verbose_name=_("posting of the return"),
+    )
 
     class Meta:
         verbose_name = _("redemption")
@@ -237,10 +260,27 @@ class Redemption(models.Model):
                 | (~Q(state="RESERVED") & Q(ended_at__isnull=False, end_posting__isnull=False)),
                 name="%(app_label)s_%(class)s_ended_has_its_posting",
             ),
+            models.CheckConstraint(
+                condition=Q(state="RETURNED", return_posting__isnull=False)
+                | (~Q(state="RETURNED") & Q(return_posting=None)),
+                name="%(app_label)s_%(class)s_returned_has_its_posting",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("reserved_at")), name="%(app_label)s_%(class)s_code_lives"
+            ),
+            models.CheckConstraint(
+                condition=Q(value_cents__gte=0), name="%(app_label)s_%(class)s_worth_not_negative"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "request_key"],
+                condition=~Q(request_key=""),
+                name="%(app_label)s_%(class)s_one_per_request",
+            ),
         ]
         indexes = [
             models.Index(fields=["expires_at"], condition=Q(state="RESERVED"), name="ledger_redemption_open"),
             models.Index(fields=["account", "-reserved_at"], name="ledger_redemption_account"),
+            models.Index(fields=["mall", "-reserved_at"], name="ledger_redemption_mall"),
         ]
 
     def __str__(self) -> str:
