@@ -3,11 +3,14 @@
 Reading is all or nothing, and lists every fault with its path. `docs/program-files.md` tells the format.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import date, datetime, time
 from typing import Any
 
+from django.db import IntegrityError, connection
 from django.db.models import Field
 from django.db.transaction import atomic
 
@@ -81,6 +84,29 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def read(content: bytes) -> object:
+    """The document in a file. FileRefused where it is not JSON, or says a thing twice."""
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise FileRefused([f"file: is not readable JSON: {error}."]) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = _repeated(name for name, _value in pairs)
+    if twice:
+        raise ValueError(f"{twice[0]} is said twice")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not a number")
+
+
+def _repeated(values: Iterable[Any]) -> list[Any]:
+    return [value for value, number in Counter(values).items() if number > 1]
+
+
 @atomic
 def load(*, document: object, program: Program, now: datetime) -> list[str]:
     """Make the program say what the document says; returns what changed. FileRefused lists every fault.
@@ -89,7 +115,7 @@ def load(*, document: object, program: Program, now: datetime) -> list[str]:
     """
     faults: list[str] = []
     whole = _object(document, "", faults)
-    if whole.get("format") != FORMAT:
+    if type(whole.get("format")) is not int or whole["format"] != FORMAT:
         raise FileRefused([f"format: must be {FORMAT}."])
     _unknown(whole, ("format", "program", "tiers", "rules"), "", faults)
     changed = _load_program(program, _object(whole.get("program", {}), "program", faults), faults)
@@ -113,7 +139,9 @@ def _load_program(program: Program, given: Mapping[str, Any], faults: list[str])
 
 
 def _load_tiers(program: Program, given: list[Any], faults: list[str]) -> list[str]:
-    changed = []
+    changed: list[str] = []
+    if not _is_ladder(given, faults):
+        return changed
     for number, entry in enumerate(given):
         path = f"tiers[{number}]"
         values = _object(entry, path, faults)
@@ -127,9 +155,21 @@ def _load_tiers(program: Program, given: list[Any], faults: list[str]) -> list[s
                 f"{path}.{name}",
                 faults,
             )
-        if len(faults) == before and _save_tier(program, values):
+        if len(faults) == before and _save_tier(program, values, path, faults):
             changed.append(f"tier {values['code']}")
     return changed
+
+
+def _is_ladder(given: list[Any], faults: list[str]) -> bool:
+    """No two tiers share a code or a spend, and the lowest asks for none."""
+    tiers = [tier for tier in given if isinstance(tier, dict)]
+    before = len(faults)
+    for name in ("code", "min_spend_cents"):
+        values = [str(tier.get(name, _default(name))) for tier in tiers]
+        faults.extend(f"tiers: two have the {name} {value}." for value in _repeated(values))
+    if tiers and all(tier.get("min_spend_cents", 0) != 0 for tier in tiers):
+        faults.append("tiers: the lowest must have the min_spend_cents 0.")
+    return len(faults) == before
 
 
 def _default(name: str) -> Any:
@@ -137,16 +177,22 @@ def _default(name: str) -> Any:
     return column.get_default() if isinstance(column, Field) else None
 
 
-def _save_tier(program: Program, values: Mapping[str, Any]) -> bool:
+def _save_tier(program: Program, values: Mapping[str, Any], path: str, faults: list[str]) -> bool:
     known = Tier.objects.filter(program=program, code=values["code"]).first()
     if known and all(getattr(known, name) == value for name, value in values.items()):
         return False
-    Tier.objects.update_or_create(program=program, code=values["code"], defaults=dict(values))
+    try:
+        with atomic():
+            Tier.objects.update_or_create(program=program, code=values["code"], defaults=dict(values))
+    except IntegrityError:
+        faults.append(f"{path}.min_spend_cents: another tier of the program has the same.")
     return True
 
 
 def _load_rules(program: Program, given: list[Any], faults: list[str], *, now: datetime) -> list[str]:
     changed = []
+    codes = [str(entry.get("code")) for entry in given if isinstance(entry, dict)]
+    faults.extend(f"rules: two have the code {code}." for code in _repeated(codes))
     for number, entry in enumerate(given):
         path = f"rules[{number}]"
         read = _rule_in(_object(entry, path, faults), path, faults)
@@ -173,7 +219,7 @@ def _rule_in(given: Mapping[str, Any], path: str, faults: list[str]) -> tuple[Na
     before = len(faults)
     draft_fields = {f.name: f for f in fields(Draft)}
     _unknown(given, (*NAMING, *draft_fields), path, faults)
-    naming = {name: _text(given.get(name), f"{path}.{name}", faults) for name in NAMING}
+    naming = {name: _text(given.get(name), name, f"{path}.{name}", faults) for name in NAMING}
     if naming["kind"] not in Rule.Kind.values:
         faults.append(f"{path}.kind: must be one of {', '.join(Rule.Kind.values)}.")
     values = {
@@ -219,10 +265,21 @@ def _check_column(model: type[Any], name: str, value: Any, path: str, faults: li
         return
     if column.choices and value not in dict(column.flatchoices) and not (column.blank and value == ""):
         faults.append(f"{path}: must be one of {', '.join(map(str, dict(column.flatchoices)))}.")
+    elif kind is str and not column.blank and not value.strip():
+        faults.append(f"{path}: must not be empty.")
     elif kind is str and column.max_length and len(value) > column.max_length:
         faults.append(f"{path}: must have at most {column.max_length} letters.")
-    elif kind is int and not isinstance(value, bool) and not 0 <= value <= drafts.HIGHEST_CENTS:
-        faults.append(f"{path}: must not be negative or absurdly high.")
+    elif kind is int and not _lowest(name) <= value <= _highest(column):
+        faults.append(f"{path}: must be between {_lowest(name)} and {_highest(column)}.")
+
+
+def _lowest(name: str) -> int:
+    return 1 if name.startswith("factor_") else 0
+
+
+def _highest(column: "Field[Any, Any]") -> int:
+    _, highest = connection.ops.integer_field_range(column.get_internal_type())
+    return min(drafts.HIGHEST_CENTS, highest or drafts.HIGHEST_CENTS)
 
 
 def _validated(program: Program, path: str, faults: list[str]) -> None:
@@ -249,11 +306,12 @@ def _list(value: object, path: str, faults: list[str]) -> list[Any]:
     return []
 
 
-def _text(value: object, path: str, faults: list[str]) -> str:
-    if isinstance(value, str) and value.strip():
-        return value
-    faults.append(f"{path}: must be a text.")
-    return ""
+def _text(value: object, name: str, path: str, faults: list[str]) -> str:
+    if not isinstance(value, str) or not value.strip():
+        faults.append(f"{path}: must be a text.")
+        return ""
+    _check_column(Rule, name, value, path, faults)
+    return value
 
 
 def _unknown(given: Mapping[str, Any], known: tuple[str, ...], path: str, faults: list[str]) -> None:

@@ -87,7 +87,7 @@ SELECT program.id, program.joining_grace_days, program.manual_window_days, progr
        store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
        tier.code, tier.name_en, tier.factor_numerator, tier.factor_denominator,
        consent.is_in_force, consent.first_at,
-       nextval(pg_get_serial_sequence('ledger_posting', 'id'))
+       CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END
 FROM members_program program
 JOIN pms_mall called_mall ON called_mall.id = %(mall_id)s
 LEFT JOIN members_pass wallet_pass ON wallet_pass.program_id = program.id
@@ -122,7 +122,8 @@ WHERE program.group_id = %(group_id)s
 """
 
 
-def find(purchase: Purchase) -> Found:
+def find(purchase: Purchase, *, is_trial: bool = False) -> Found:
+    """A trial takes no number for a posting, so it writes nothing at all."""
     with connection.cursor() as cursor:
         cursor.execute(
             FACTS,
@@ -134,6 +135,7 @@ def find(purchase: Purchase) -> Found:
                 "store_label": purchase.store_label,
                 "merchant_id": purchase.merchant_id,
                 "paid_at": purchase.paid_at,
+                "is_trial": is_trial,
             },
         )
         rows = cursor.fetchall()
