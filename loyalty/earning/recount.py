@@ -144,7 +144,10 @@ def _difference(judged: Judged) -> str:
     if not judged.refunded_cents or not deserved:
         return ""
     net = judged.amount_cents - judged.refunded_cents
-    left, still_deserved = judged.points - judged.taken, rules.judge(facts, ruleset, rooms, net_cents=net).points
+    left, still_deserved = (
+        judged.points - judged.taken,
+        rules.judge(facts, ruleset, rooms, net_cents=net).points,
+    )
     if left != still_deserved:
         return f"{left} points are left after its refunds, its rules leave {still_deserved}."
     return ""

@@ -16,7 +16,7 @@ from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.reasons import reason
 from loyalty.earning.rule_terms import facts_from_json, limit_key
 from loyalty.earning.rules import ClawBack, Judgement
-from loyalty.ledger import postings
+from loyalty.ledger import postings, redemptions
 from loyalty.ledger.models import PointAccount, PointLot
 from members.models import Member, Program
 from pms.models import MallGroup
@@ -128,8 +128,10 @@ def _take_back(
 ) -> Outcome:
     award = Award.objects.get(transaction=transaction)
     due = _due(transaction, award, given_back)
+    # What was spent on the purchase first, so that it is there to be taken.
+    returned = _return_redeemed(transaction, account, given_back, now=now)
     share = NOTHING_TAKEN if _is_closed(transaction) else _share(account, award, due.points)
-    version, posting_id = None, None
+    version, posting_id = account.version if returned else None, None
     if share.points:
         assert award.posting_id is not None  # points were earned, so they were posted
         posted = postings.claw_back(
@@ -142,7 +144,8 @@ def _take_back(
         )
         version, posting_id = posted.version, posted.posting_id
     _give_benefits_back(transaction, award, account, due, given_back)
-    refund = _record(transaction, given_back, due, taken=share.points, posting_id=posting_id, now=now)
+    told = _told(transaction, due, share.points) + returned
+    refund = _record(transaction, given_back, due, told, taken=share.points, posting_id=posting_id, now=now)
     tiers.review(member_id=transaction.member_id, now=now)
     return _recorded(transaction, refund, version=version)
 
@@ -159,6 +162,18 @@ def _due(transaction: Transaction, award: Award, given_back: GivenBack) -> ClawB
         refunded_cents=_refunded_cents(transaction),
         refund_cents=given_back.amount_cents,
     )
+
+
+def _return_redeemed(
+    transaction: Transaction, account: PointAccount, given_back: GivenBack, *, now: datetime
+) -> list[dict[str, object]]:
+    """Where the program says so, points that helped to pay go back once all of the payment has; says how many."""
+    is_whole = _refunded_cents(transaction) + given_back.amount_cents == transaction.amount_cents
+    if not is_whole or not account.program.returns_redeemed_points or _is_closed(transaction):
+        return []
+    returned = redemptions.give_back(account=account, payment_number=transaction.payment_number, now=now)
+    points = sum(redemption.points for redemption in returned)
+    return [reason("REDEMPTION_RETURNED", points=points)] if points else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +228,7 @@ def _record(
     transaction: Transaction,
     given_back: GivenBack,
     due: ClawBack,
+    told: list[dict[str, object]],
     *,
     taken: int,
     posting_id: int | None,
@@ -227,7 +243,7 @@ def _record(
         recorded_at=now,
         points=taken,
         uncollected=due.points - taken,
-        reasons=_told(transaction, due, taken),
+        reasons=told,
         posting_id=posting_id,
     )
 

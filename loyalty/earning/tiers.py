@@ -47,22 +47,28 @@ def _deserved(member: Member, ladder: list[Tier], *, now: datetime) -> Tier:
 
 def net_spend(*, member: Member, since: datetime, until: datetime) -> int:
     """HKD cents paid in the interval and not refunded since, of transactions that were judged."""
+    spent, refunded = _spend(member=member, since=since, until=until)
+    return spent - refunded
+
+
+def _spend(*, member: Member, since: datetime, until: datetime) -> tuple[int, int]:
     paid: QuerySet[Transaction] = Transaction.objects.filter(
         member=member, currency="HKD", state__in=COUNTING, paid_at__gt=since, paid_at__lte=until
     )
     spent = paid.aggregate(total=Coalesce(Sum("amount_cents"), 0))["total"]
-    refunded = Refund.objects.filter(transaction__in=paid).aggregate(total=Coalesce(Sum("amount_cents"), 0))[
-        "total"
-    ]
-    return int(spent) - int(refunded)
+    refunds = Refund.objects.filter(transaction__in=paid)
+    return int(spent), int(refunds.aggregate(total=Coalesce(Sum("amount_cents"), 0))["total"])
 
 
 def _is_kept(member: Member, held: MemberTier, *, now: datetime) -> bool:
-    """Kept through the following period, unless a refund has taken away the spend that reached it."""
+    """Kept through the following period, unless refunds have taken away the spend that reached it.
+
+    A tier that no spend had reached was given by hand, and is kept like any other.
+    """
     if now > held.keeps_until_at:
         return False
-    start = _window_start(member.program, held.began_at)
-    return net_spend(member=member, since=start, until=held.began_at) >= held.tier.min_spend_cents
+    spent, refunded = _spend(member=member, since=_window_start(member.program, held.began_at), until=held.began_at)
+    return spent < held.tier.min_spend_cents or spent - refunded >= held.tier.min_spend_cents
 
 
 def _change(member: Member, held: MemberTier | None, tier: Tier, *, now: datetime) -> None:

@@ -222,7 +222,12 @@ class Redemption(models.Model):
     request_key = models.CharField(_("request"), max_length=64, blank=True)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.RESERVED)
     reserved_by = models.ForeignKey(
-        User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("set aside by")
+        User,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        verbose_name=_("set aside by"),
     )
     ended_by = models.ForeignKey(
         User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("ended by")
@@ -331,7 +336,10 @@ class ExpiryNotice(models.Model):
 
 
 class LedgerBlock(models.Model):
-    """Seals a run of entries of one program: each block's hash covers its entries and the block before."""
+    """Seals a run of entries of one program: each block's hash covers its entries and the block before. Never changed.
+
+    `digests` holds eight bytes of id and the SHA-256 of each entry with its posting, so that a row can be named.
+    """
 
     program = models.ForeignKey(
         Program, on_delete=models.PROTECT, related_name="+", verbose_name=_("program")
@@ -339,6 +347,7 @@ class LedgerBlock(models.Model):
     number = models.PositiveIntegerField(_("block"))
     last_entry_id = models.BigIntegerField(_("last entry"))
     entry_count = models.PositiveIntegerField(_("entries"))
+    digests = models.BinaryField(_("digests"))
     previous_hash = models.CharField(_("hash before"), max_length=64, blank=True)
     block_hash = models.CharField(_("hash"), max_length=64)
     sealed_at = models.DateTimeField(_("sealed"))
@@ -357,12 +366,16 @@ class LedgerBlock(models.Model):
 
 
 class ProofRun(models.Model):
-    """One run of the proof: what was counted and what broke a promise. The last one is the certificate."""
+    """One run of the proof: what was counted and what broke a promise. The last one is the certificate. Never changed.
+
+    `heads` names the last block of each program's chain, so that a chain that became shorter shows.
+    """
 
     began_at = models.DateTimeField(_("began"))
     ended_at = models.DateTimeField(_("ended"))
     is_green = models.BooleanField(_("green"))
     counts = models.JSONField(_("counts"))
+    heads = models.JSONField(_("heads of the chains"), default=dict, blank=True)
     breaches = models.JSONField(_("breaches"), default=list, blank=True)
 
     class Meta:

@@ -17,11 +17,14 @@ from tests.factories.places import (
     UserFactory,
 )
 from tests.factories.points import (
+    ExpiryNoticeFactory,
     PointAccountFactory,
     PointEntryFactory,
     PointLotFactory,
     PostingFactory,
     ProgramAccountFactory,
+    RedemptionFactory,
+    RedemptionPartFactory,
 )
 from tests.factories.purchases import (
     AwardFactory,
@@ -59,6 +62,7 @@ __all__ = [
     "CredentialFactory",
     "CredentialKeyFactory",
     "DuplicateCaseFactory",
+    "ExpiryNoticeFactory",
     "MallFactory",
     "MallGroupFactory",
     "MallStaffFactory",
@@ -74,6 +78,8 @@ __all__ = [
     "PostingFactory",
     "ProgramAccountFactory",
     "ProgramFactory",
+    "RedemptionFactory",
+    "RedemptionPartFactory",
     "RefundFactory",
     "RuleFactory",
     "RuleVersionFactory",

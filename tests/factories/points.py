@@ -1,13 +1,23 @@
 """Rows of the ledger. Balances follow postings, not factories: a test about points posts them."""
 
+from datetime import timedelta
 from typing import Any
 
 import factory
 from factory.django import DjangoModelFactory
 
-from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
+from loyalty.ledger.models import (
+    ExpiryNotice,
+    PointAccount,
+    PointEntry,
+    PointLot,
+    Posting,
+    Redemption,
+    RedemptionPart,
+)
 from tests.factories.moment import MOMENT
 from tests.factories.people import MemberFactory, ProgramFactory
+from tests.factories.places import MallFactory
 
 
 class PointAccountFactory(DjangoModelFactory[PointAccount]):
@@ -71,3 +81,40 @@ class PointLotFactory(DjangoModelFactory[PointLot]):
     posting = factory.SubFactory(PostingFactory, program=factory.SelfAttribute("..account.program"))
     points = 100
     remaining = factory.SelfAttribute("points")
+
+
+class RedemptionFactory(DjangoModelFactory[Redemption]):
+    """A row that is set aside. Nothing is posted: tests about points call `redemptions.reserve`."""
+
+    class Meta:
+        model = Redemption
+        skip_postgeneration_save = True
+
+    account = factory.SubFactory(PointAccountFactory)
+    mall = factory.SubFactory(MallFactory, group=factory.SelfAttribute("..account.program.group"))
+    code = factory.Sequence(lambda n: f"CODE{n:04d}")
+    points = 2500
+    value_cents = 1000
+    reserved_at = MOMENT
+    expires_at = MOMENT + timedelta(seconds=60)
+    reserve_posting = factory.SubFactory(PostingFactory, program=factory.SelfAttribute("..account.program"))
+    parts = factory.RelatedFactory("tests.factories.points.RedemptionPartFactory", "redemption")
+
+
+class RedemptionPartFactory(DjangoModelFactory[RedemptionPart]):
+    class Meta:
+        model = RedemptionPart
+
+    redemption = factory.SubFactory(RedemptionFactory, parts=None)
+    lot = factory.SubFactory(PointLotFactory, account=factory.SelfAttribute("..redemption.account"))
+    points = factory.SelfAttribute("redemption.points")
+
+
+class ExpiryNoticeFactory(DjangoModelFactory[ExpiryNotice]):
+    class Meta:
+        model = ExpiryNotice
+
+    lot = factory.SubFactory(PointLotFactory)
+    days_ahead = 30
+    points = factory.SelfAttribute("lot.remaining")
+    noticed_at = MOMENT
