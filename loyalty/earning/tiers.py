@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.db.transaction import atomic
 
 from loyalty.earning.models import Refund, Transaction
+from loyalty.ledger import postings
 from members.models import Member, MemberTier, Program, Tier
 from pms.clock import HONG_KONG
 
@@ -32,11 +34,15 @@ def review(*, member_id: int, now: datetime) -> Tier | None:
 
 
 def review_all(*, program: Program, now: datetime) -> int:
-    """Let tiers lapse whose keeping is over; returns how many members were looked at."""
-    due = MemberTier.objects.filter(member__program=program, ended_at=None, keeps_until_at__lt=now)
-    members = list(due.values_list("member_id", flat=True))
+    """Let tiers lapse whose keeping is over; returns how many members were looked at. A block for each."""
+    due = Member.objects.filter(
+        program=program, tiers__ended_at=None, tiers__keeps_until_at__lt=now, account__isnull=False
+    )
+    members = list(due.values_list("pk", flat=True))
     for member_id in members:
-        review(member_id=member_id, now=now)
+        with atomic():
+            postings.lock(member_id=member_id)
+            review(member_id=member_id, now=now)
     return len(members)
 
 
@@ -67,7 +73,9 @@ def _is_kept(member: Member, held: MemberTier, *, now: datetime) -> bool:
     """
     if now > held.keeps_until_at:
         return False
-    spent, refunded = _spend(member=member, since=_window_start(member.program, held.began_at), until=held.began_at)
+    spent, refunded = _spend(
+        member=member, since=_window_start(member.program, held.began_at), until=held.began_at
+    )
     return spent < held.tier.min_spend_cents or spent - refunded >= held.tier.min_spend_cents
 
 
