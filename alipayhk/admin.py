@@ -15,7 +15,7 @@ from alipayhk.models import CardTemplate, Credential, CredentialKey, Notificatio
 from members.models import Pass
 from pms import clock, formats, scoping
 from pms.filters import OpenFilter, day_of
-from pms.records import Deed, RecordAdmin, Refused, pill_by
+from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
 from pms.scoping import ScopedInline, ScopedModelAdmin
 
 JUDGE = "alipayhk.change_notification"
@@ -33,12 +33,14 @@ def _confirm(request: HttpRequest, notice: Notification) -> object:
 
 def _judged(judge: Any, request: HttpRequest, notice: Notification) -> object:
     try:
-        found = judge(notification=notice, by=request.user, now=clock.now())
+        found = judge(notification=notice, by=login_of(request), now=clock.now())
     except OperationalError as error:
         raise Refused(_("Somebody else holds it right now. Nothing was changed; try again.")) from error
     if found.state == Notification.State.PROCESSED:
         return _("Judged: it is processed now.")
-    return formats.sentence(_("Judged again; it still waits: %(reason)s"), reason=notice_story.why(found))
+    return formats.sentence(
+        str(_("Judged again; it still waits: %(reason)s")), reason=notice_story.why(found)
+    )
 
 
 @admin.register(Notification)
@@ -93,7 +95,9 @@ class NotificationAdmin(RecordAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, notice: Notification) -> str:
-        return formats.two_lines(notice_story.why(notice), notice_story.waits_for(notice) if notice.waits_for else "")
+        return formats.two_lines(
+            notice_story.why(notice), notice_story.waits_for(notice) if notice.waits_for else ""
+        )
 
     @admin.display(description=_("mall"))
     def mall_name(self, notice: Notification) -> str:
@@ -137,7 +141,7 @@ class CardFilter(OpenFilter):
 
 def _send_again(request: HttpRequest, update: PassUpdate) -> object:
     try:
-        passes.send_again(update=update, by=request.user)  # type: ignore[arg-type]
+        passes.send_again(update=update, by=login_of(request))
     except passes.NotSendable as error:
         raise Refused(_("This card was closed; it cannot be sent again.")) from error
     return _("It goes out again within seconds, from the first attempt; earlier attempts stay below.")
@@ -146,8 +150,8 @@ def _send_again(request: HttpRequest, update: PassUpdate) -> object:
 def _enter_pass_id(request: HttpRequest, update: PassUpdate) -> object:
     try:
         passes.set_external_id(
-            update=update, external_id=request.POST.get("typed", "").strip(), by=request.user
-        )  # type: ignore[arg-type]
+            update=update, external_id=request.POST.get("typed", "").strip(), by=login_of(request)
+        )
     except passes.ExternalIdRefused as error:
         raise Refused(
             _("The pass ID must be letters, digits, _ or -, at most 64, and belong to no other pass.")
@@ -184,7 +188,8 @@ class PassUpdateAdmin(RecordAdmin):
         "Every card shows what the ledger says. Cards whose delivery failed appear here, with the next attempt."
     )
     deeds = (
-        Deed(name="enter-pass-id", label=_("Keep pass ID"), permission=SEND, do=_enter_pass_id, field_label=_("Pass ID"),
+        Deed(name="enter-pass-id", label=_("Keep pass ID"), permission=SEND, do=_enter_pass_id,
+             field_label=_("Pass ID"),
              is_offered=lambda update: update.wallet_pass.state == Pass.State.EXISTS_UNKNOWN,
              explanation=_("AlipayHK says the card exists but not under which ID. Ask AlipayHK, then enter it here.")),
         Deed(name="send-again", label=_("Send again"), permission=SEND, do=_send_again, is_main=False,
@@ -196,7 +201,8 @@ class PassUpdateAdmin(RecordAdmin):
         return rows.filter(Q(dead_at__isnull=False) | Q(due_at__isnull=False, attempts__gt=0))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).annotate(open_at=OPEN_SINCE)
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(open_at=OPEN_SINCE)
+        return rows
 
     def queue_ordering(self) -> tuple[Any, ...]:
         return (OPEN_SINCE.asc(),)
@@ -207,7 +213,7 @@ class PassUpdateAdmin(RecordAdmin):
     @admin.action(description=_("Send again"), permissions=["send"])
     def send_selected_again(self, request: HttpRequest, queryset: QuerySet[PassUpdate]) -> None:
         chosen = PassUpdate.objects.filter(pk__in=list(queryset.order_by().values_list("pk", flat=True)))
-        count = passes.replay_dead(updates=chosen, by=request.user)  # type: ignore[arg-type]
+        count = passes.replay_dead(updates=chosen, by=login_of(request))
         messages.success(request, _("%(count)s cards go out again.") % {"count": count})
 
     @admin.display(description=_("card"))
@@ -287,6 +293,7 @@ class CardTemplateInline(ScopedInline, admin.StackedInline):  # type: ignore[typ
 @admin.register(Credential)
 class CredentialAdmin(ScopedModelAdmin):
     mall_path = "mall"
+    ordering = ("pk",)
     form = CredentialForm
     is_addable = is_changeable = True
     list_display = ("client_id", "mall_name", "environment", "gateway_url", "encryption")

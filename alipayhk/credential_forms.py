@@ -35,7 +35,8 @@ class CredentialForm(SteadyForm):
         except environments.GatewayRefused as error:
             raise ValidationError(
                 _(
-                    "The gateway must be an https address of scheme, host and port, and its host one of ALIPAYHK_GATEWAY_HOSTS."
+                    "The gateway must be an https address of scheme, host and port, "
+                    "and its host one of ALIPAYHK_GATEWAY_HOSTS."
                 )
             ) from error
         return address
@@ -116,7 +117,8 @@ class CardTemplateForm(BaseForm):
         if not isinstance(found, dict) or not all(word in CARD_WORDS for word in found.values()):
             raise ValidationError(
                 _(
-                    'Write an object such as {"$points$": "balance"}; the words are balance, member_name, card_number and program_name.'
+                    'Write an object such as {"$points$": "balance"}; '
+                    "the words are balance, member_name, card_number and program_name."
                 )
             )
         return found

@@ -24,7 +24,7 @@ def shown(request: HttpRequest, update: PassUpdate) -> Panel:
         (_("The card shows"), formats.big(points_shown(update))),
         (_("The ledger says"), formats.big(ledger_points(update))),
         (_("Member"), story.link(request, update.wallet_pass.member)),
-        (_("Pass"), formats.pill(member_story.PASS_TONES[update.wallet_pass.state], update.wallet_pass.get_state_display())),
+        (_("Pass"), member_story.pass_pill(update.wallet_pass)),
         (_("Wanted version"), formats.number(update.wanted_version)),
         (_("Acknowledged"), formats.moment(update.acknowledged_at)),
     ])  # fmt: skip
@@ -69,8 +69,8 @@ def cards_of_member(request: HttpRequest, member: Any) -> Panel:
     headings = [(_("Card"), ""), (_("State"), ""), (_("The card shows"), "number"), (_("The ledger says"), "number"),
                 (_("Acknowledged"), "")]  # fmt: skip
     rows = [
-        [story.link(request, one, one.wallet_pass.external_id or one.wallet_pass.serial), state_pill(one), points_shown(one),
-         ledger_points(one), formats.moment(one.acknowledged_at)] for one in updates
+        [story.link(request, one, one.wallet_pass.external_id or one.wallet_pass.serial), state_pill(one),
+         points_shown(one), ledger_points(one), formats.moment(one.acknowledged_at)] for one in updates
     ]  # fmt: skip
     return story.table(
         _("Cards against the ledger"), headings, rows, empty=_("No card is being kept up to date yet.")

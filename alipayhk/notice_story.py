@@ -115,7 +115,8 @@ def _headings() -> list[tuple[object, str]]:
 
 def _notice_row(request: HttpRequest, notice: Notification) -> list[object]:
     return [
-        formats.moment(notice.received_at), formats.word(notice.get_kind_display()), story.link(request, notice, notice.key),
+        formats.moment(notice.received_at), formats.word(notice.get_kind_display()),
+        story.link(request, notice, notice.key),
         formats.pill(TONES[notice.state], notice.get_state_display()), formats.number(notice.repeats),
     ]  # fmt: skip
 

@@ -17,14 +17,71 @@ COMPARE_EVERY_SECONDS = 1.0
 COMPARED_EACH_TIME = timedelta(minutes=1)
 MOST_JUDGED = 500
 
-_comparing = threading.Lock()
-_compared_at = float("-inf")
+# One that waits for what is due soon, and one that works: more would only ask the same table at once.
+MOST_PUSHES = 2
+LONGEST_PUSH_SECONDS = 20.0
+
+
+class _Pushes:
+    """The pushes of this process. One too many leaves word, so that one of the others looks once more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._is_wanted_again = False
+        self._compared_at = float("-inf")
+
+    def begin(self) -> bool:
+        with self._lock:
+            if self._running >= MOST_PUSHES:
+                self._is_wanted_again = True
+                return False
+            self._running += 1
+            return True
+
+    def end(self, *, is_late: bool = False) -> bool:
+        """Whether this one is over: not if word was left meanwhile and there is time."""
+        with self._lock:
+            if self._is_wanted_again and not is_late:
+                self._is_wanted_again = False
+                return False
+            self._running -= 1
+            return True
+
+    def give_up(self) -> None:
+        with self._lock:
+            self._running -= 1
+
+    def may_compare(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._compared_at < COMPARE_EVERY_SECONDS:
+                return False
+            self._compared_at = now
+            return True
+
+
+_pushes = _Pushes()
 
 
 @shared_task(name="alipayhk.tasks.push_passes")  # type: ignore[untyped-decorator]  # Celery has no types
 def push_passes() -> None:
     """Find cards that are behind and bring them up to date."""
-    if _is_time_to_compare():
+    if not _pushes.begin():
+        return
+    # Not for ever: a message that is not acknowledged in time is delivered again.
+    ends_at = time.monotonic() + LONGEST_PUSH_SECONDS
+    try:
+        _push()
+        while not _pushes.end(is_late=time.monotonic() > ends_at):
+            _push()
+    except BaseException:
+        _pushes.give_up()
+        raise
+
+
+def _push() -> None:
+    if _pushes.may_compare():
         passes.notice_changes(within=COMPARED_EACH_TIME)
     else:
         passes.notice_new()
@@ -44,13 +101,3 @@ def notice_all_changes() -> None:
     """Compare every card with its balance: what nobody said and no recent change shows."""
     passes.notice_changes(everything=True)
     passes.drain()
-
-
-def _is_time_to_compare() -> bool:
-    global _compared_at
-    with _comparing:
-        now = time.monotonic()
-        if now - _compared_at < COMPARE_EVERY_SECONDS:
-            return False
-        _compared_at = now
-        return True

@@ -4,7 +4,6 @@ Every wait of the socket is cut to what is left of the call, since a timeout per
 Follows no redirect, takes no proxy from the environment, keeps no cookie. Knows nothing of signatures.
 """
 
-import contextlib
 import os
 import socket
 import ssl
@@ -12,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
@@ -55,7 +55,7 @@ def post(url: str, *, headers: Mapping[str, str], body: bytes, seconds: float) -
     try:
         return _exchange(url, headers, body)
     except (requests.RequestException, HTTPError, HTTPException, OSError, zlib.error) as error:
-        _drop_session()
+        _hang_up()
         raise Failed(_code(error)) from error
 
 
@@ -134,7 +134,7 @@ class _TLSSocket(ssl.SSLSocket):
 def _connect(connection: HTTPConnection) -> socket.socket:
     """Try the host's addresses in turn; urllib3 would grant each of them the whole timeout."""
     try:
-        places = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+        places = _look_up(connection.host, connection.port)
     except socket.gaierror as error:
         raise NameResolutionError(connection.host, connection, error) from error
     failure: OSError = OSError("the host has no address")
@@ -152,6 +152,20 @@ def _connect(connection: HTTPConnection) -> socket.socket:
         else:
             return opened
     raise NewConnectionError(connection, f"no connection: {failure}") from failure
+
+
+def _look_up(host: str, port: int | None) -> list[Any]:
+    """The host's addresses; a name server that is silent would hold us far beyond the call's time."""
+    found: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            found.set_exception(error)
+
+    threading.Thread(target=ask, name="alipayhk-look-up", daemon=True).start()
+    return found.result(timeout=_left())
 
 
 class _Connection(HTTPConnection):
@@ -186,8 +200,7 @@ def _session() -> requests.Session:
     if session is None:
         session = _thread.session = _new_session()
     elif time.monotonic() - _thread.rested_since > LONGEST_REST:
-        for adapter in session.adapters.values():
-            adapter.close()
+        _hang_up()
     _thread.rested_since = time.monotonic()
     return session
 
@@ -205,13 +218,11 @@ def _new_session() -> requests.Session:
     return session
 
 
-def _drop_session() -> None:
+def _hang_up() -> None:
     """After a failure nothing may be left on the line that the next call would take for its answer."""
     session: requests.Session | None = getattr(_thread, "session", None)
-    if session is not None:
-        with contextlib.suppress(OSError):
-            session.close()
-        _thread.session = None
+    for adapter in session.adapters.values() if session else ():
+        adapter.close()
 
 
 def _forget() -> None:

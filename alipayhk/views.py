@@ -183,7 +183,9 @@ def _signature(key_id: int, target: bytes, client_id: str, moment: str, body: by
 
 
 def plain(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    response = HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
+    # With its length, which no middleware adds here; without it gunicorn sends the body in chunks.
+    framed = {"Content-Length": str(len(body)), **(headers or {})}
+    response = HttpResponse(body, status=status, content_type=CONTENT_TYPE, headers=framed)
     # What is worth a line in the log has one; Django would add another for every stranger.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response

@@ -62,8 +62,14 @@ def judge_waiting(*, group_id: int, waits_for: str, now: datetime) -> int:
     waiting = Notification.objects.filter(
         group_id=group_id, waits_for=waits_for, state=Notification.State.PARKED
     ).order_by("received_at")
-    ids = list(waiting.values_list("pk", flat=True)[:MOST_JUDGED_IN_A_WEBHOOK])
-    return sum(_judge_safely(notification_id, now=now) for notification_id in ids)
+    judged = 0
+    for notification_id in list(waiting.values_list("pk", flat=True)[:MOST_JUDGED_IN_A_WEBHOOK]):
+        try:
+            judged += _judge(notification_id, now=now)
+        except Exception as error:
+            _put_off(notification_id, error, now=now)
+            break  # AlipayHK waits for its answer: one lock not had is enough
+    return judged
 
 
 def try_again(*, notification: Notification, by: User, now: datetime) -> Notification:
@@ -84,10 +90,17 @@ def _judge_safely(notification_id: int, *, now: datetime) -> bool:
     """One that fails must not hold up the others; it is tried again, later each time."""
     try:
         return _judge(notification_id, now=now)
-    except Exception as error:  # unexpected by definition: ordinary outcomes are values
-        alarm.exception("notification %d could not be judged: %s", notification_id, type(error).__name__)
-        _postpone(notification_id, now=now)
+    except Exception as error:
+        _put_off(notification_id, error, now=now)
         return False
+
+
+def _put_off(notification_id: int, error: Exception, *, now: datetime) -> None:
+    """Ordinary outcomes are values, so whatever was raised is unexpected."""
+    alarm.exception("notification %d could not be judged: %s", notification_id, type(error).__name__)
+    notification = Notification.objects.get(pk=notification_id)
+    wait = min(inbox.FIRST_RETRY * 2 ** min(notification.tries, 10), LONGEST_RETRY)
+    Notification.objects.filter(pk=notification_id).update(tries=notification.tries + 1, try_at=now + wait)
 
 
 def _judge(notification_id: int, *, now: datetime) -> bool:
@@ -118,12 +131,6 @@ def _outcome(notification: Notification, *, now: datetime) -> Outcome:
     message: Message = messages.of(notification)
     reading = messages.read(message, now=notification.received_at)
     return judging.judge(reading.notice, message=message, is_confirmed=notification.is_confirmed, now=now)
-
-
-def _postpone(notification_id: int, *, now: datetime) -> None:
-    notification = Notification.objects.get(pk=notification_id)
-    wait = min(inbox.FIRST_RETRY * 2 ** min(notification.tries, 10), LONGEST_RETRY)
-    Notification.objects.filter(pk=notification_id).update(tries=notification.tries + 1, try_at=now + wait)
 
 
 def overdue(*, now: datetime) -> QuerySet[Notification]:

@@ -22,6 +22,7 @@ def _reveal(request: HttpRequest, member: Member) -> object:
 @admin.register(Program)
 class ProgramAdmin(RecordAdmin):
     group_path = "group"
+    ordering = ("name_en", "pk")
     list_display = ("named", "group", "joining_grace_days", "negative_balance")
     list_select_related = ("group",)
     search_fields = ("name_en", "name_zh")
@@ -49,7 +50,13 @@ class MemberAdmin(RecordAdmin):
         "No member found. Search takes a whole phone, e-mail, card number, user ID, pass ID or bill number."
     )
     deeds = (
-        Deed(name="reveal", label=_("Show phone and e-mail"), permission="members.view_member", do=_reveal, is_main=False),
+        Deed(
+            name="reveal",
+            label=_("Show phone and e-mail"),
+            permission="members.view_member",
+            do=_reveal,
+            is_main=False,
+        ),
     )
 
     def get_search_results(
@@ -109,7 +116,8 @@ class ContactChangeAdmin(RecordAdmin):
     sortable_by = ()
     open_since = "noticed_at"
     empty_words = _(
-        "No contact change waits. One appears here when a wallet sends a phone or e-mail that differs from the member's."
+        "No contact change waits. One appears here when a wallet sends a phone or e-mail "
+        "that differs from the member's."
     )
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:

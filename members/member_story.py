@@ -79,6 +79,10 @@ def phone(member: Member, is_revealed: bool) -> str:
     return formats.NOTHING
 
 
+def pass_pill(one: Pass) -> str:
+    return formats.pill(PASS_TONES[one.state], one.get_state_display())
+
+
 def joined_at(request: HttpRequest, one: Pass) -> str:
     """The mall's name, if this login sees that mall."""
     sight = scoping.sight_of(request)
@@ -87,7 +91,7 @@ def joined_at(request: HttpRequest, one: Pass) -> str:
 
 def _pass_row(request: HttpRequest, one: Pass) -> list[object]:
     return [
-        formats.pill(PASS_TONES[one.state], one.get_state_display()), one.wallet, formats.identifier(one.user_id),
+        pass_pill(one), one.wallet, formats.identifier(one.user_id),
         formats.identifier(one.external_id), joined_at(request, one), formats.moment(one.joined_at),
     ]  # fmt: skip
 

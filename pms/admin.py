@@ -37,9 +37,23 @@ class PlaceAdmin(ScopedModelAdmin):
         return pill_by(TONES, place)
 
 
+class StoreForm(SteadyForm):
+    """A store belongs to the group of its mall, and is compared with the others of that group."""
+
+    def clean(self) -> dict[str, Any] | None:
+        mall = self.cleaned_data.get("mall") or (self.instance.mall if self.instance.pk else None)
+        if mall:
+            self.instance.group_id = mall.group_id
+        return super().clean()
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return super()._get_validation_exclusions() - {"group"}  # type: ignore[misc, no-any-return]
+
+
 @admin.register(MallGroup)
 class MallGroupAdmin(PlaceAdmin):
     group_path = "pk"
+    ordering = ("name_en", "pk")
     list_display = ("named", "label")
     search_fields = ("label", "name_en", "name_zh")
     fields = ("label", "name_en", "name_zh", "seen")
@@ -53,6 +67,7 @@ class MallGroupAdmin(PlaceAdmin):
 @admin.register(Mall)
 class MallAdmin(PlaceAdmin):
     mall_path = "pk"
+    ordering = ("name_en", "pk")
     list_display = ("named", "tag", "label", "group", "state_pill")
     list_select_related = ("group",)
     list_filter = ("state", ("group", scoping.ScopedFilter))
@@ -71,7 +86,9 @@ class MallAdmin(PlaceAdmin):
 
 @admin.register(Store)
 class StoreAdmin(PlaceAdmin):
+    form = StoreForm
     mall_path = "mall"
+    ordering = ("name_en", "pk")
     list_display = ("named", "pms_label", "code", "category", "mall_name", "earns", "state_pill")
     list_select_related = ("mall", "group")
     list_filter = ("state", "is_excluded", ("mall", scoping.ScopedFilter))
@@ -88,12 +105,6 @@ class StoreAdmin(PlaceAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Store | None = None) -> tuple[str, ...]:
         return ("mall",) if obj else ()
-
-    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Any:
-        """A store belongs to the group of its mall."""
-        store = super().save_form(request, form, change)
-        store.group_id = store.mall.group_id
-        return store
 
     @admin.display(description=_("mall"))
     def mall_name(self, store: Store) -> str:

@@ -20,7 +20,9 @@ HEADER = (
     "Plural-Forms: nplurals=1; plural=0;\n"
 )
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_TEMPLATE_WORDS = re.compile(r"\bn?gettext\((u?'(?:[^'\\]|\\.)*'|u?\"\"\"(?:[^\\]|\\.)*?\"\"\"|u?\"(?:[^\"\\]|\\.)*\")")
+_TEMPLATE_WORDS = re.compile(
+    r"\bn?gettext\((u?'(?:[^'\\]|\\.)*'|u?\"\"\"(?:[^\\]|\\.)*?\"\"\"|u?\"(?:[^\"\\]|\\.)*\")"
+)
 
 # A message's English, and its English plural when there is one.
 Key = tuple[str, str]
@@ -29,7 +31,12 @@ Key = tuple[str, str]
 def words() -> set[Key]:
     """Every message that our code and templates mark for translation."""
     root = Path(settings.BASE_DIR)
-    modules = (path for package in PACKAGES for path in (root / package).rglob("*.py") if "migrations" not in path.parts)
+    modules = (
+        path
+        for package in PACKAGES
+        for path in (root / package).rglob("*.py")
+        if "migrations" not in path.parts
+    )
     found = {key for path in modules for key in _in_module(path)}
     return found | {key for path in (root / "templates").rglob("*.html") for key in _in_template(path)}
 
@@ -40,7 +47,9 @@ def read(text: str) -> dict[Key, str]:
     for block in re.split(r"\n\s*\n", text):
         parts = _parts(block)
         if "msgid" in parts:
-            found[parts["msgid"], parts.get("msgid_plural", "")] = parts.get("msgstr", parts.get("msgstr[0]", ""))
+            found[parts["msgid"], parts.get("msgid_plural", "")] = parts.get(
+                "msgstr", parts.get("msgstr[0]", "")
+            )
     found.pop(("", ""), None)
     return found
 
@@ -50,7 +59,9 @@ def written(messages: dict[Key, str]) -> str:
     blocks = [f'msgid ""\nmsgstr {_quoted(HEADER)}']
     for (english, plural), chinese in sorted(messages.items()):
         if plural:
-            blocks.append(f"msgid {_quoted(english)}\nmsgid_plural {_quoted(plural)}\nmsgstr[0] {_quoted(chinese)}")
+            blocks.append(
+                f"msgid {_quoted(english)}\nmsgid_plural {_quoted(plural)}\nmsgstr[0] {_quoted(chinese)}"
+            )
         else:
             blocks.append(f"msgid {_quoted(english)}\nmsgstr {_quoted(chinese)}")
     return "\n\n".join(blocks) + "\n"
@@ -58,7 +69,9 @@ def written(messages: dict[Key, str]) -> str:
 
 def compiled(messages: dict[Key, str]) -> bytes:
     """The .mo file: two sorted tables of lengths and places, then the texts."""
-    texts = {"": HEADER} | {"\0".join(filter(None, key)): chinese for key, chinese in messages.items() if chinese}
+    texts = {"": HEADER} | {
+        "\0".join(filter(None, key)): chinese for key, chinese in messages.items() if chinese
+    }
     pairs = sorted((key.encode(), chinese.encode()) for key, chinese in texts.items())
     start = 28 + 16 * len(pairs)
     keys, place = _table((key for key, _value in pairs), start)

@@ -17,7 +17,7 @@ from pms import clock
 class OpenFilter(admin.SimpleListFilter):
     """A work queue shows what is open unless something else is asked for; a search looks everywhere."""
 
-    title = gettext_lazy("Show")  # type: ignore[assignment]
+    title = gettext_lazy("Show")
     parameter_name = "show"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -47,7 +47,7 @@ class OpenFilter(admin.SimpleListFilter):
 class DayFilter(admin.SimpleListFilter):
     """Today, yesterday, seven days, or one day in Hong Kong, on an indexed time. Subclasses name the field."""
 
-    title = gettext_lazy("Day")  # type: ignore[assignment]
+    title = gettext_lazy("Day")
     parameter_name = "day"
     template = "admin/day_filter.html"
     field: ClassVar[str]

@@ -82,9 +82,10 @@ def limit(rows: QuerySet[Any], sight: Sight, *, mall: str = "", group: str = "")
 
 def visible(model: type[Model], request: HttpRequest, site: admin.AdminSite) -> QuerySet[Any]:
     """The rows of any model that this request may see or choose: its own admin's, else none."""
-    registered = site._registry.get(model)
+    registered: Any = site._registry.get(model)
     if isinstance(registered, Scoped):
-        return registered.get_queryset(request)
+        rows: QuerySet[Any] = registered.get_queryset(request)
+        return rows
     return model._default_manager.none()
 
 
@@ -199,7 +200,7 @@ class ScopedInline(Scoped, BaseInline):
 class ScopedFilter(admin.RelatedFieldListFilter):
     """A drop-down of related rows that offers only those the login may see."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         related = visible(field.remote_field.model, request, model_admin.admin_site)
         return [(row.pk, str(row)) for row in related]
 

@@ -31,7 +31,8 @@ class SteadyForm(BaseForm):
         if self.instance.pk and self.cleaned_data.get("seen") != self.digest:
             raise ValidationError(
                 _(
-                    "Somebody else saved this while you had it open. Nothing was saved; open it again to see their change."
+                    "Somebody else saved this while you had it open. "
+                    "Nothing was saved; open it again to see their change."
                 )
             )
         return cleaned

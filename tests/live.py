@@ -115,7 +115,11 @@ class Installation:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.variables = environment(self.home, **variables)
-        self.start()
+        try:
+            self.start()
+        except NotStarted:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def start(self) -> None:
         command = run_command("serve", "--port", str(self.port))

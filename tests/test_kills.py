@@ -17,6 +17,9 @@ import redis
 from tests import callers, live
 from tests.callers import Caller, Sent
 
+# Kills, restarts and their retries take their time on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 CALLERS = 6
 # A caller that is told nothing at all within this time was left hanging (promise P9).
 LONGEST_ANSWER = 2.5
@@ -113,6 +116,12 @@ def cards(simulator: live.Simulator, users: list[str]) -> dict[str, list[int | N
     return {user_id: callers.shown(simulator, user_id) for user_id in users}
 
 
+def kill_soon(pid: int, number: signal.Signals) -> None:
+    """In mid-load."""
+    time.sleep(0.4)
+    os.kill(pid, number)
+
+
 def is_ready(installation: live.Installation) -> bool:
     try:
         return installation.get("/readyz")[0] == 200
@@ -152,7 +161,7 @@ def test_one_web_process_of_several_is_killed(
     workers = live.descendants(installation.pid("web"))
     plays = load(caller, users, 40, seed=2)
 
-    callers.meanwhile(lambda: (time.sleep(0.3), os.kill(min(workers), signal.SIGKILL)))
+    callers.meanwhile(partial(kill_soon, min(workers), signal.SIGKILL))
     book = play_all(caller, plays)
 
     assert_nothing_lost_nothing_double(installation, simulator, users, book)
@@ -190,7 +199,7 @@ def test_no_false_success_while_postgresql_is_gone(
     users = members(caller, simulator, 4)
     plays = load(caller, users, 120, seed=4)
 
-    stopping = callers.meanwhile(lambda: (time.sleep(0.5), os.kill(installation.pid("postgres"), number)))
+    stopping = callers.meanwhile(partial(kill_soon, installation.pid("postgres"), number))
     book = play_all(caller, plays)
     stopping.join(5)
 

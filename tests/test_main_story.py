@@ -11,6 +11,9 @@ from tests import callers, live
 from tests.callers import Caller
 from tests.live import Json
 
+# All scenarios are played in one fixture.
+pytestmark = pytest.mark.timeout(300)
+
 # With the waits of live.BRISK: a quick retry comes after half a second, so this long a silence means giving up.
 PACE = {"patience": 45, "rest": 0.3, "watch": 1.0, "quiet": 3.0}
 PLAYERS = 6

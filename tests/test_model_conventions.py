@@ -150,6 +150,19 @@ def test_nothing_that_was_recorded_disappears_with_what_it_hangs_on() -> None:
     assert cascading == {"MallStaff.user"} | RIGHTS
 
 
+def test_every_constraint_is_shown_by_a_test() -> None:
+    tests = "\n".join(module.text for module in source.modules() if module.is_in("tests"))
+
+    unshown = [
+        constraint.name
+        for model in MODELS
+        for constraint in model._meta.constraints
+        if constraint.name not in tests
+    ]
+
+    assert unshown == []
+
+
 def test_every_celery_task_takes_its_words_by_name() -> None:
     celery.app.loader.import_default_modules()
     ours = {name: task for name, task in celery.app.tasks.items() if not name.startswith("celery.")}

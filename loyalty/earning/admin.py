@@ -191,6 +191,7 @@ class DuplicateCaseAdmin(RecordAdmin):
 @admin.register(Rule)
 class RuleAdmin(RecordAdmin):
     group_path = "program__group"
+    ordering = ("pk",)
     list_display = ("named", "program_name", "kind")
     list_select_related = ("program",)
     search_fields = ("name_en", "name_zh")
@@ -228,7 +229,8 @@ class RuleVersionAdmin(RecordAdmin):
 
     @admin.display(description=_("what it pays"))
     def said(self, version: RuleVersion) -> str:
-        return formats.two_lines(*rule_sentences.both(version))
+        english, chinese = rule_sentences.both(version)
+        return formats.two_lines(*((chinese, english) if formats.is_chinese() else (english, chinese)))
 
     @admin.display(description=_("in force from"))
     def effective(self, version: RuleVersion) -> str:

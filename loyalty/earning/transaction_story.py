@@ -1,6 +1,5 @@
 """What the page of a transaction tells: what it was, why these points, its refunds, its numbers, its postings."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpRequest
@@ -57,7 +56,8 @@ def why(request: HttpRequest, purchase: Transaction) -> Panel:
 
 @story.tells("earning.transaction", 30)
 def refunds(request: HttpRequest, purchase: Transaction) -> Panel:
-    headings = [(_("Refunded"), ""), (_("Refund number"), ""), (_("Amount"), "number"), (_("Points taken back"), "number"),
+    headings = [(_("Refunded"), ""), (_("Refund number"), ""), (_("Amount"), "number"),
+                (_("Points taken back"), "number"),
                 (_("Not collected"), "number"), (_("Why"), "")]  # fmt: skip
     rows = [
         _refund_row(refund, purchase.currency) for refund in purchase.refunds.order_by("refunded_at", "pk")
@@ -182,10 +182,11 @@ def _rule(version: RuleVersion) -> str:
     }  # fmt: skip
 
 
-def _refund_row(refund: Refund, currency: str) -> Iterable[object]:
+def _refund_row(refund: Refund, currency: str) -> list[object]:
     said = reasons.sentences(refund.reasons, "zh-hant" if formats.is_chinese() else "en")
     return [
-        formats.moment(refund.refunded_at), formats.identifier(refund.number), formats.money(refund.amount_cents, currency),
+        formats.moment(refund.refunded_at), formats.identifier(refund.number),
+        formats.money(refund.amount_cents, currency),
         formats.signed(-refund.points), formats.number(refund.uncollected), " ".join(said),
     ]  # fmt: skip
 

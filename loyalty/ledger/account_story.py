@@ -77,7 +77,7 @@ def entry(request: HttpRequest, one: PointEntry) -> Panel:
     return story.facts(_("Ledger entry"), [
         (_("Points"), formats.big(formats.signed(one.points))),
         (_("Account"), owner(request, one.account)),
-        (_("Posting"), story.link(request, one.posting, f"{formats.word(one.posting.get_kind_display())} #{one.posting_id}")),
+        (_("Posting"), posting_link(request, one)),
         (_("Source"), formats.identifier(one.posting.source)),
         (_("Posted"), formats.moment(one.posting.posted_at)),
     ])  # fmt: skip
@@ -89,9 +89,14 @@ def lot(request: HttpRequest, one: PointLot) -> Panel:
         (_("Remaining"), formats.big(formats.points(one.remaining))),
         (_("Points"), formats.number(one.points)),
         (_("Account"), owner(request, one.account)),
-        (_("Posting"), story.link(request, one.posting, f"{formats.word(one.posting.get_kind_display())} #{one.posting_id}")),
+        (_("Posting"), posting_link(request, one)),
         (_("Expires"), formats.moment(one.expires_at) if one.expires_at else _("never")),
     ])  # fmt: skip
+
+
+def posting_link(request: HttpRequest, one: PointEntry | PointLot) -> str:
+    called = f"{formats.word(one.posting.get_kind_display())} #{one.posting_id}"
+    return story.link(request, one.posting, called)
 
 
 def owner(request: HttpRequest, one: PointAccount) -> str:

@@ -1,6 +1,7 @@
 """What Celery runs is one call into the domain, takes nothing, and may run as often as it likes."""
 
 import pytest
+from django.db import connection
 
 from alipayhk import tasks
 from pms import clock
@@ -42,5 +43,31 @@ def test_the_full_comparison_finds_what_was_missed_long_ago(gateway: Gateway) ->
     account.save()
 
     tasks.notice_all_changes()
+
+    assert gateway.card(wallet_pass).points == 138
+
+
+def test_a_push_too_many_leaves_word_instead_of_asking_the_same_table() -> None:
+    pushes = tasks._Pushes()
+    begun = [pushes.begin() for _ in range(3)]
+
+    ended = [pushes.end() for _ in range(3)]
+
+    assert begun == [True, True, False]
+    assert ended == [False, True, True]
+    assert pushes.begin()
+
+
+def test_a_push_that_failed_makes_room_for_the_next(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet_pass = outbound.member(outbound.mall(gateway), points=138)
+    with monkeypatch.context() as broken:
+        broken.setattr(connection, "cursor", lambda: 1 / 0)
+        for _ in range(tasks.MOST_PUSHES + 1):
+            with pytest.raises(ZeroDivisionError):
+                tasks.push_passes()
+
+    tasks.push_passes()
 
     assert gateway.card(wallet_pass).points == 138

@@ -2,12 +2,23 @@
 
 import gzip
 import socket
+import ssl
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
-from alipayhk import passes
+from alipayhk import passes, signature, transport
 from alipayhk.models import Credential, PassCall
 from tests.alipayhk import gateway as outbound
 from tests.alipayhk import raw_gateway as raw
@@ -154,3 +165,116 @@ def test_a_proxy_of_the_environment_is_not_used(
 
     assert len(raw_gateway.requests) == 2
     assert not any("cookie" in request.headers for request in raw_gateway.requests)
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate that vouches for itself, for this address or host, and its key."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    known = x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([known]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_text(signature.private_pem(key))
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def over_tls(folder: Path, name: str, pieces: list[bytes], pause: float) -> tuple[str, threading.Thread]:
+    """A server of one TLS connection that answers in pieces, with a certificate for `name`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate(folder, name))
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with server, server.accept()[0] as plain:
+            try:
+                with context.wrap_socket(plain, server_side=True) as connection:
+                    # All of it: closing on unread bytes would reset the line.
+                    heard = b""
+                    while not heard.endswith(b"\r\n\r\n{}") and (piece := connection.recv(65536)):
+                        heard += piece
+                    for part in pieces:
+                        time.sleep(pause)
+                        connection.sendall(part)
+            except OSError:
+                # The caller hung up, as it should.
+                return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return f"https://127.0.0.1:{server.getsockname()[1]}/", thread
+
+
+def post_from_a_fresh_thread(url: str, seconds: float) -> tuple[str, float]:
+    """What came of a call by a thread that has no session yet, and how long it took."""
+
+    def call() -> str:
+        try:
+            return transport.post(url, headers={}, body=b"{}", seconds=seconds).body.decode()
+        except transport.Failed as failure:
+            return failure.code
+        finally:
+            transport._hang_up()
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result(), time.monotonic() - began
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+
+
+def test_an_answer_over_tls_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, server = over_tls(tmp_path, "127.0.0.1", [ANSWER], 0)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+
+    found, _ = post_from_a_fresh_thread(url, 5)
+
+    server.join()
+    assert found == "hello"
+
+
+def test_b182_a_drip_over_tls_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, server = over_tls(tmp_path, "127.0.0.1", [bytes([letter]) for letter in ANSWER], 0.3)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+
+    found, seconds = post_from_a_fresh_thread(url, 1.5)
+
+    server.join()
+    assert found == "TIMEOUT"
+    assert seconds < 3
+
+
+@pytest.mark.parametrize(("name", "is_trusted"), [("other.example", True), ("127.0.0.1", False)])
+def test_b183_a_wrong_name_or_a_stranger_fails_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_trusted: bool
+) -> None:
+    url, server = over_tls(tmp_path, name, [ANSWER], 0)
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+
+    found, _ = post_from_a_fresh_thread(url, 5)
+
+    server.join()
+    assert found == "TLS_FAILED"
+
+
+def test_a_silent_name_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(2))
+
+    found, seconds = post_from_a_fresh_thread("http://gateway.example/", 0.5)
+
+    assert found == "TIMEOUT"
+    assert seconds < 1.5
+
+
+def test_a_name_that_nobody_knows_is_no_connection() -> None:
+    found, _ = post_from_a_fresh_thread("http://gateway.invalid/", 4)
+
+    assert found == "NOT_CONNECTED"

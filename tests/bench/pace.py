@@ -4,6 +4,7 @@ A card's wait is counted from when its notice was due, which is before the commi
 """
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from alipayhk import signature
 from tests import live
 from tests.bench import notices, world
 from tests.bench.figures import Pace, Waits
-from tests.bench.load import Callers
+from tests.bench.load import Callers, Load
 from tests.bench.notices import FIRST_USER, Bills, Message, Sender, Signer
 
 PER_SECOND = 30.0
@@ -24,6 +25,10 @@ MEMBERS = 600
 CALLERS = 64
 KEY_VERSION = 9
 PATIENCE = 60.0
+
+
+# When a card showed which points.
+History = list[tuple[float, int]]
 
 
 class PaceFailed(Exception):
@@ -36,13 +41,11 @@ def measure(owner_url: str, app_url: str, database: str, *, seconds: int) -> Pac
         for name, url in (("DATABASE_URL", app_url), ("DATABASE_OWNER_URL", owner_url))
     }
     with _installation(urls) as installation, _simulator(installation) as simulator:
-        sender = _register(installation, simulator)
-        signer, callers = Signer(sender), Callers(installation.port, CALLERS)
+        signer = Signer(_register(installation, simulator))
         try:
-            _let_join(simulator, signer, callers)
-            return _pay(simulator, signer, callers, how_many=int(PER_SECOND * seconds))
+            _let_join(simulator, signer, installation.port)
+            return _pay(simulator, signer, installation.port, how_many=int(PER_SECOND * seconds))
         finally:
-            callers.close()
             signer.close()
 
 
@@ -77,25 +80,20 @@ def _register(installation: live.Installation, simulator: live.Simulator) -> Sen
     return Sender(document["mall"]["tag"], wire["client_id"], signature.private_pem(key), stores)
 
 
-def _let_join(simulator: live.Simulator, signer: Signer, callers: Callers) -> None:
-    callers.run(signer.requests(notices.joining(FIRST_USER + number) for number in range(MEMBERS)))
+def _let_join(simulator: live.Simulator, signer: Signer, port: int) -> None:
+    _send(port, signer.requests(notices.joining(FIRST_USER + number) for number in range(MEMBERS)), callers=8)
     _wait_for(lambda: len(_histories(simulator)) == MEMBERS, "not every member got a card")
 
 
-def _pay(simulator: live.Simulator, signer: Signer, callers: Callers, *, how_many: int) -> Pace:
+def _pay(simulator: live.Simulator, signer: Signer, port: int, *, how_many: int) -> Pace:
     bills = Bills(signer.sender, MEMBERS)
     users = [FIRST_USER + number % MEMBERS for number in range(how_many)]
     messages = [bills.one(user) for user in users]
     expected = _balances(users, messages)
     requests = signer.requests(messages)
     offset = time.time() - time.perf_counter()
-    load = callers.run(requests, per_second=PER_SECOND)
-    last = dict(zip(users, expected, strict=True))
-    _wait_for(
-        lambda: all(_shows(history, last.get(user, 0)) for user, history in _histories(simulator).items()),
-        "cards stayed behind",
-    )
-    histories = _histories(simulator)
+    load = _send(port, requests, callers=CALLERS, per_second=PER_SECOND)
+    histories = _settled(simulator, dict(zip(users, expected, strict=True)))
     cards = [
         _shown_at(histories[users[one.number]], expected[one.number]) - (one.due + offset)
         for one in load.answered
@@ -103,7 +101,22 @@ def _pay(simulator: live.Simulator, signer: Signer, callers: Callers, *, how_man
     return Pace(PER_SECOND, Waits(tuple(one.wait for one in load.answered)), Waits(tuple(cards)))
 
 
-History = list[tuple[float, int]]
+def _send(port: int, requests: list[bytes], *, callers: int, per_second: float = math.inf) -> Load:
+    connections = Callers(port, callers)
+    try:
+        return connections.run(requests, per_second=per_second)
+    finally:
+        connections.close()
+
+
+def _settled(simulator: live.Simulator, last: dict[int, int]) -> dict[int, History]:
+    """The cards' histories, once each shows its member's last balance."""
+
+    def are_all_shown() -> bool:
+        return all(history[-1][1] == last.get(user, 0) for user, history in _histories(simulator).items())
+
+    _wait_for(are_all_shown, "a card stayed behind")
+    return _histories(simulator)
 
 
 def _balances(users: list[int], messages: list[Message]) -> list[int]:
@@ -125,10 +138,6 @@ def _histories(simulator: live.Simulator) -> dict[int, History]:
         ]
         for card in simulator.control("GET", "cards")["cards"]
     }
-
-
-def _shows(history: History, points: int) -> bool:
-    return history[-1][1] == points
 
 
 def _shown_at(history: History, points: int) -> float:

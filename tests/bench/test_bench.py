@@ -128,8 +128,10 @@ def _serve(answer: bytes) -> tuple[int, list[bytes]]:
 
     def serve(peer: socket.socket) -> None:
         with peer:
-            while answer and (request := peer.recv(2)):
+            while request := peer.recv(2):
                 seen.append(request)
+                if not answer:
+                    return
                 peer.sendall(answer)
 
     def accept() -> None:
