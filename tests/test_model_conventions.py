@@ -23,7 +23,16 @@ from alipayhk.models import (
     SeenSignature,
 )
 from loyalty import celery, health
-from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Refund, Rule, RuleVersion, Transaction
+from loyalty.earning.models import (
+    Award,
+    BacktestRun,
+    DuplicateCase,
+    NumberClaim,
+    Refund,
+    Rule,
+    RuleVersion,
+    Transaction,
+)
 from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
 from members.models import Consent, ContactChange, Member, Pass, Program
 from pms.models import Mall, MallGroup, MallStaff, Store, User
@@ -35,7 +44,7 @@ MUTABLE = {
     *(User, MallGroup, Mall, Store, MallStaff),
     *(Program, Member, Pass, Consent, ContactChange),
     *(PointAccount, PointLot),
-    *(Rule, Transaction, NumberClaim, DuplicateCase),
+    *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature),
 }
 # Django's own names, inherited by the staff login.

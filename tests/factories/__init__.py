@@ -28,6 +28,7 @@ from tests.factories.points import (
 )
 from tests.factories.purchases import (
     AwardFactory,
+    BacktestRunFactory,
     BudgetUseFactory,
     CapUseFactory,
     DuplicateCaseFactory,
@@ -53,6 +54,7 @@ __all__ = [
     "MOMENT",
     "PASSWORD",
     "AwardFactory",
+    "BacktestRunFactory",
     "BudgetUseFactory",
     "CapUseFactory",
     "CardTemplateFactory",

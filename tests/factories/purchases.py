@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 import factory
 from factory.django import DjangoModelFactory
 
+from loyalty.earning import backtest
+from loyalty.earning.drafts import Draft
 from loyalty.earning.models import (
     Award,
+    BacktestRun,
     BudgetUse,
     CapUse,
     DuplicateCase,
@@ -132,3 +135,22 @@ class BudgetUseFactory(DjangoModelFactory[BudgetUse]):
         model = BudgetUse
 
     rule = factory.SubFactory(RuleFactory)
+
+
+class BacktestRunFactory(DjangoModelFactory[BacktestRun]):
+    """A run that waits, over the base rule as it is when published with one point per HK$1."""
+
+    class Meta:
+        model = BacktestRun
+
+    program = factory.SubFactory(ProgramFactory)
+    rule_code = "BASE"
+    rule_kind = Rule.Kind.BASE
+    name_en = "Base rate"
+    name_zh = "基本積分"
+    draft = factory.LazyFunction(lambda: backtest.draft_as_json(Draft(points_numerator=1)))
+    days = 30
+    since_at = factory.LazyAttribute(lambda row: row.until_at - timedelta(days=row.days))
+    until_at = MOMENT
+    asked_at = MOMENT
+    moved_at = MOMENT

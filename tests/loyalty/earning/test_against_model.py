@@ -61,7 +61,12 @@ PAYMENTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, phases=NO_SHRINK, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=NO_SHRINK,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(payments=PAYMENTS, order=st.randoms(use_true_random=False))
 def test_any_payments_and_refunds_end_where_the_model_ends(payments: list[Any], order: Any) -> None:
     with database.atomic():
@@ -101,7 +106,12 @@ def _refund(person: Shopper, paid: Paid, cents: int) -> None:
         assert person.balance == before
 
 
-@settings(max_examples=15, deadline=None, phases=NO_SHRINK, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=NO_SHRINK,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     cents=st.integers(min_value=10_000, max_value=500_000),
     parts=st.lists(st.integers(min_value=1, max_value=200_000), max_size=4),

@@ -17,7 +17,7 @@ from tests.factories import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.loyalty.earning.test_examples import HALF_UP, LUMINA, shopper
+from tests.loyalty.earning.plain import HALF_UP, LUMINA, shopper
 
 pytestmark = pytest.mark.django_db
 
