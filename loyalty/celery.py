@@ -26,6 +26,8 @@ TIMETABLE: dict[str, tuple[str, Any]] = {
         "loyalty.ledger.tasks.expire_and_warn",
         crontab(hour=0, minute=1),
     ),
+    "seal entries that are settled": ("loyalty.ledger.tasks.seal", 600),
+    "prove every point": ("alipayhk.tasks.prove", crontab(hour=3, minute=31)),
     "review tiers whose keeping is over": ("loyalty.earning.tasks.review_tiers", crontab(hour=0, minute=11)),
 }
 # A message of the night may wait this long for a worker; its work does not depend on the hour.

@@ -57,9 +57,15 @@ class Judgement:
 
 
 def judge(
-    facts: Facts, ruleset: Sequence[RuleTerms], rooms: Rooms, *, net_cents: int | None = None
+    facts: Facts,
+    ruleset: Sequence[RuleTerms],
+    rooms: Rooms,
+    *,
+    net_cents: int | None = None,
+    is_told: bool = True,
 ) -> Judgement:
-    """`rooms` holds what is left of every limit and budget that `limited` names.
+    """`rooms` holds what is left of every limit and budget that `limited` names. `is_told=False` leaves out the
+    words, which take half of the time: whoever recounts a year needs the points alone.
 
     With `net_cents`, what the rest of a purchase still deserves: conditions stay judged on the original amount
     but for minimums on the net and flats, points follow the net.
@@ -77,8 +83,8 @@ def judge(
     return Judgement(
         lines=lines,
         counted_cents=counted,
-        reasons=_reasons(facts, base, rate_line, notes, extras, more_notes),
-        conditions=gates.listed(checked) + _listed(ruleset, facts),
+        reasons=_reasons(facts, base, rate_line, notes, extras, more_notes) if is_told else [],
+        conditions=gates.listed(checked) + _listed(ruleset, facts) if is_told else [],
         uses=_uses(facts, rate_line, base, extras),
         is_capped=is_capped or any(line.is_capped for line in extras),
     )

@@ -78,7 +78,9 @@ class Block:
     block_hash: str
 
     def hash(self) -> str:
-        head = f"{self.previous_hash}|{self.program_id}|{self.number}|{self.last_entry_id}|{self.entry_count}|"
+        head = (
+            f"{self.previous_hash}|{self.program_id}|{self.number}|{self.last_entry_id}|{self.entry_count}|"
+        )
         return hashlib.sha256(head.encode() + self.digests).hexdigest()
 
     def digest_of(self) -> dict[bytes, bytes]:

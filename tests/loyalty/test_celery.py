@@ -25,12 +25,13 @@ def test_a_periodic_message_expires_before_its_next_turn(name: str) -> None:
     assert 0 < entry["options"]["expires"] <= every
 
 
-def test_what_runs_once_a_day_runs_just_after_midnight_in_hong_kong() -> None:
+def test_what_runs_once_a_day_runs_at_night_in_hong_kong() -> None:
     nightly = {task: when for task, when in TIMETABLE.values() if isinstance(when, crontab)}
 
     assert {task: (when.hour, when.minute) for task, when in nightly.items()} == {
         "loyalty.ledger.tasks.expire_and_warn": ({0}, {1}),
         "loyalty.earning.tasks.review_tiers": ({0}, {11}),
+        "alipayhk.tasks.prove": ({3}, {31}),
     }
     assert app.conf.timezone == "Asia/Hong_Kong"
 
