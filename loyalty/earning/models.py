@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
+from loyalty.earning.backtest_models import BacktestRun as BacktestRun
 from loyalty.earning.rule_models import BudgetUse as BudgetUse
 from loyalty.earning.rule_models import CapUse as CapUse
 from loyalty.earning.rule_models import Rule as Rule

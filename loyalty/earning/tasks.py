@@ -1,8 +1,8 @@
-"""What Celery runs for earning: one call into the domain, for every program."""
+"""What Celery runs for earning: one call into the domain each."""
 
 from celery import shared_task
 
-from loyalty.earning import tiers
+from loyalty.earning import backtest_runs, tiers
 from members.models import Program
 from pms import clock
 
@@ -13,3 +13,9 @@ def review_tiers() -> None:
     now = clock.now()
     for program in Program.objects.order_by("pk"):
         tiers.review_all(program=program, now=now)
+
+
+@shared_task(name="loyalty.earning.tasks.backtest")  # type: ignore[untyped-decorator]  # Celery has no types
+def backtest(*, run_id: int) -> None:
+    """Judge past transactions under a draft, as a row of the table asks."""
+    backtest_runs.work(run_id=run_id, clock=clock.now)
