@@ -43,6 +43,8 @@ class Trial:
     facts: Facts
     judgement: Judgement
     lots: Sequence[NewLot]
+    ruleset: Sequence[RuleTerms]
+    rooms: Mapping[str, int]
 
     @property
     def points(self) -> int:
@@ -63,7 +65,7 @@ def try_payment(payment: Payment, *, ruleset: Sequence[RuleTerms] | None = None)
     judgement = rules.judge(facts, used, rooms)
     expires = (program.expiry, program.expiry_count)
     lots = decisions.new_lots(judgement, facts, used, expires=expires, now=payment.at)
-    return Trial(facts=facts, judgement=judgement, lots=lots)
+    return Trial(facts=facts, judgement=judgement, lots=lots, ruleset=used, rooms=rooms)
 
 
 def in_force(program: Program, at: datetime) -> list[RuleTerms]:
