@@ -1,4 +1,4 @@
-"""Screens of the ledger: read only, since nothing in it is ever changed."""
+"""Screens of the ledger: read only, since nothing in it is ever changed; redemptions have a desk of their own."""
 
 from typing import ClassVar
 
@@ -6,10 +6,12 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.ledger import account_story
-from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
+from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting, Redemption
+from loyalty.ledger.redemption_desk import RedemptionAdmin
 from pms import formats, scoping
 from pms.records import RecordAdmin
 
+admin.site.register(Redemption, RedemptionAdmin)
 NOT_YET = _("No points have moved yet. The first payment that earns brings the first rows.")
 
 

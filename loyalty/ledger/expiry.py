@@ -101,7 +101,7 @@ def _warn(days: int, *, as_of: datetime, now: datetime) -> int:
     last = as_of.astimezone(HONG_KONG).date() + timedelta(days=days)
     with connection.cursor() as cursor:
         cursor.execute(WARN, {"days": days, "as_of": as_of, "until": _end_of(last), "now": now})
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def release_lot(lot_id: int, *, now: datetime) -> bool:

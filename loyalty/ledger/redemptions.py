@@ -32,6 +32,7 @@ REFUSALS: dict[str, Promise | str] = {
     "REDEMPTION_CODE_UNKNOWN": _("No redemption has this code."),
     "REDEMPTION_ENDED": _("This redemption was already confirmed or released."),
     "REQUEST_KEY_USED": _("This request was already used for another redemption."),
+    "MEMBER_UNKNOWN": _("No member here has this card number or wallet user ID."),
     "MEMBER_CLOSED": _("The membership is closed or suspended."),
 }
 
