@@ -88,6 +88,9 @@ class Limit:
     is_per_mall: bool = False
 
 
+ANYWHERE, ALWAYS = Scope(), Schedule()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleTerms:
     """One frozen version. Points = cents × numerator ÷ (100 × denominator), or numerator a step, or flat."""
@@ -106,8 +109,8 @@ class RuleTerms:
     min_spend_cents: int = 0
     is_min_spend_on_net: bool = False
     max_spend_cents: int | None = None
-    scope: Scope = Scope()
-    schedule: Schedule = Schedule()
+    scope: Scope = ANYWHERE
+    schedule: Schedule = ALWAYS
     limit: Limit | None = None
     budget_points: int | None = None
     stacking: Stacking = Stacking.ADD

@@ -4,13 +4,15 @@ Pure: no database, no clock, integers only. The same function judges a purchase 
 have left of it, every later claw-back.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from loyalty.earning import gates
 from loyalty.earning.reasons import hong_kong_dollars, reason
 from loyalty.earning.rule_terms import (
+    ALWAYS,
+    ANYWHERE,
     Facts,
     Kind,
     Occasion,
@@ -76,7 +78,8 @@ def judge(
     refused = gates.refusal(checked)
     if refused or base is None:
         return Judgement(reasons=[refused or reason("NO_RULE")], conditions=gates.listed(checked))
-    matching = [terms for terms in ruleset if terms.kind != Kind.BASE and _matches(terms, facts)]
+    missed = misses(ruleset, facts)
+    matching = [terms for terms, why in missed if not why and terms.kind != Kind.BASE]
     rate_line, counted, notes, is_capped = _rate(facts, base, matching, rooms, net)
     extras, more_notes = _extras(facts, base, matching, rooms, counted, rate_points=rate_line.points)
     lines = tuple(line for line in (rate_line, *extras) if line.points)
@@ -84,7 +87,7 @@ def judge(
         lines=lines,
         counted_cents=counted,
         reasons=_reasons(facts, base, rate_line, notes, extras, more_notes) if is_told else [],
-        conditions=gates.listed(checked) + _listed(ruleset, facts) if is_told else [],
+        conditions=gates.listed(checked) + _listed(missed, facts) if is_told else [],
         uses=_uses(facts, rate_line, base, extras),
         is_capped=is_capped or any(line.is_capped for line in extras),
     )
@@ -92,7 +95,9 @@ def judge(
 
 def limited(facts: Facts, ruleset: Sequence[RuleTerms]) -> dict[str, RuleTerms]:
     """The limits and budgets that judging these facts may draw on, by key."""
-    touched = [terms for terms in ruleset if terms.kind == Kind.BASE or _matches(terms, facts)]
+    touched = [
+        terms for terms, why in misses(ruleset, facts) if not why and (terms.limit or terms.budget_points)
+    ]
     keys = {limit_key(terms, facts): terms for terms in touched} | {
         budget_key(terms): terms for terms in touched
     }
@@ -100,13 +105,18 @@ def limited(facts: Facts, ruleset: Sequence[RuleTerms]) -> dict[str, RuleTerms]:
     return keys
 
 
-def _matches(terms: RuleTerms, facts: Facts) -> bool:
+def misses(ruleset: Sequence[RuleTerms], facts: Facts) -> list[tuple[RuleTerms, str]]:
+    """Each rule with the first of its conditions that does not hold; empty if all hold."""
     paid = facts.paid_in_hong_kong
-    return (
-        is_in_scope(terms.scope, facts)
-        and is_in_schedule(terms.schedule, paid)
-        and is_for_member(terms, facts, paid)
-    )
+    return [(terms, _why_not(terms, facts, paid)) for terms in ruleset]
+
+
+def _why_not(terms: RuleTerms, facts: Facts, paid: datetime) -> str:
+    if terms.scope is not ANYWHERE and not is_in_scope(terms.scope, facts):
+        return "SCOPE"
+    if terms.schedule is not ALWAYS and not is_in_schedule(terms.schedule, paid):
+        return "SCHEDULE"
+    return "" if is_for_member(terms, facts, paid) else "BIRTHDAY"
 
 
 def _rate(
@@ -118,6 +128,7 @@ def _rate(
     ceilings = [terms.max_spend_cents for terms in matching if terms.kind == Kind.CEILING]
     for ceiling in (base.max_spend_cents, *ceilings):
         counted = counted if ceiling is None else min(counted, ceiling)
+    is_capped = any(ceiling is not None and net >= ceiling for ceiling in (base.max_spend_cents, *ceilings))
     if counted < net:
         notes.append(reason("CAPPED_PER_TRANSACTION", limit=hong_kong_dollars(counted)))
     rate = _most_specific(base, matching, facts.amount_cents)
@@ -134,7 +145,7 @@ def _rate(
         notes.append(_limit_reason(base))
     points = _points(rate, base, facts, counted)
     line = Line(terms=rate, points=points, used=counted if base.limit else 0)
-    return line, counted, notes, bool(notes)
+    return line, counted, notes, is_capped or bool(notes)
 
 
 def _most_specific(base: RuleTerms, matching: Sequence[RuleTerms], amount_cents: int) -> RuleTerms:
@@ -343,22 +354,13 @@ def _uses(facts: Facts, rate: Line, base: RuleTerms, extras: list[Line]) -> dict
     return {key: used for key, used in uses.items() if key and used}
 
 
-_WHY_NOT: tuple[tuple[str, Callable[[RuleTerms, Facts], bool]], ...] = (
-    ("SCOPE", lambda terms, facts: is_in_scope(terms.scope, facts)),
-    ("SCHEDULE", lambda terms, facts: is_in_schedule(terms.schedule, facts.paid_in_hong_kong)),
-    ("BIRTHDAY", lambda terms, facts: is_for_member(terms, facts, facts.paid_in_hong_kong)),
-    ("MIN_SPEND", lambda terms, facts: facts.amount_cents >= terms.min_spend_cents),
-)
-
-
-def _listed(ruleset: Sequence[RuleTerms], facts: Facts) -> list[dict[str, object]]:
+def _listed(missed: Sequence[tuple[RuleTerms, str]], facts: Facts) -> list[dict[str, object]]:
     """Each further rule with the first of its conditions that did not hold, if any."""
     listed: list[dict[str, object]] = []
-    for terms in ruleset:
-        if terms.kind == Kind.BASE:
-            continue
-        failed = next((name for name, holds in _WHY_NOT if not holds(terms, facts)), "")
-        listed.append({"condition": "RULE", "rule": terms.code, "is_met": not failed, "found": failed})
+    for terms, why in missed:
+        if terms.kind != Kind.BASE:
+            failed = why or ("MIN_SPEND" if facts.amount_cents < terms.min_spend_cents else "")
+            listed.append({"condition": "RULE", "rule": terms.code, "is_met": not failed, "found": failed})
     return listed
 
 

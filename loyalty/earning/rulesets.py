@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from loyalty.earning.models import RuleVersion
 from loyalty.earning.rule_terms import (
+    ALWAYS,
+    ANYWHERE,
     Kind,
     Limit,
     Occasion,
@@ -68,12 +70,7 @@ def terms_of(version: RuleVersion) -> RuleTerms:
         min_spend_cents=version.min_spend_cents,
         is_min_spend_on_net=version.is_min_spend_on_net,
         max_spend_cents=version.max_spend_cents,
-        scope=Scope(
-            malls=frozenset(version.malls),
-            categories=frozenset(version.categories),
-            stores=frozenset(version.stores),
-            tiers=frozenset(version.tiers),
-        ),
+        scope=_scope(version),
         schedule=_schedule(version),
         limit=_limit(version),
         budget_points=version.budget_points,
@@ -88,14 +85,25 @@ def terms_of(version: RuleVersion) -> RuleTerms:
     )
 
 
+def _scope(version: RuleVersion) -> Scope:
+    scope = Scope(
+        malls=frozenset(version.malls),
+        categories=frozenset(version.categories),
+        stores=frozenset(version.stores),
+        tiers=frozenset(version.tiers),
+    )
+    return ANYWHERE if scope == ANYWHERE else scope
+
+
 def _schedule(version: RuleVersion) -> Schedule:
-    return Schedule(
+    schedule = Schedule(
         first_date=version.first_date,
         last_date=version.last_date,
         weekdays=frozenset(version.weekdays),
         from_time=version.from_time,
         to_time=version.to_time,
     )
+    return ALWAYS if schedule == ALWAYS else schedule
 
 
 def _limit(version: RuleVersion) -> Limit | None:
