@@ -20,6 +20,8 @@ from members.models import Program
 BLOCK_SIZE = 10_000
 ID_BYTES, DIGEST_BYTES = 8, 32
 ENTRY_BYTES = ID_BYTES + DIGEST_BYTES
+# What nobody numbered lies before the first block.
+LOWEST_ID = -(2**63)
 PATIENCE_SECONDS = 10.0
 LOCK = 0x7365616C
 
@@ -170,7 +172,7 @@ def breaches() -> Iterator[Breach]:
     for block in _blocks():
         before = before if before and before.program_id == block.program_id else None
         yield from _broken_links(block, before)
-        yield from _differences(block, before.last_entry_id if before else 0)
+        yield from _differences(block, before.last_entry_id if before else LOWEST_ID)
         before = block
     yield from _unsealed()
 
@@ -228,7 +230,7 @@ def _differences(block: Block, after: int) -> Iterator[Breach]:
             what = "was removed" if entry not in found else "was added"
             what = what if entry not in found or entry not in sealed else "or its posting was changed"
             sentence = f"it {what} after block {block.number} of program {block.program_id} was sealed."
-            yield Breach("ledger_pointentry", int.from_bytes(entry), sentence)
+            yield Breach("ledger_pointentry", int.from_bytes(entry, signed=True), sentence)
 
 
 def _by_id(digests: bytes) -> dict[bytes, bytes]:

@@ -61,6 +61,7 @@ STATEMENTS = (
     WHERE use.key LIKE '%%/budget' GROUP BY 1""",
     "SELECT setval(pg_get_serial_sequence('ledger_posting', 'id'), (SELECT max(id) FROM ledger_posting))",
     "SELECT setval(pg_get_serial_sequence('earning_transaction', 'id'), (SELECT max(id) FROM earning_transaction))",
+    "SET CONSTRAINTS ALL IMMEDIATE",
     "ALTER TABLE ledger_pointentry ENABLE ALWAYS TRIGGER ledger_pointentry_balanced",
 )
 
@@ -134,7 +135,10 @@ def _templates(place: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
         )
         ruleset = trials.in_force(program, paid_at)
         limited = rules.limited(facts, ruleset)
-        rooms = {key: 0 if terms.code == "R4" else 10**9 if "budget" in key else 25 for key, terms in limited.items()}
+        rooms = {
+            key: 0 if terms.code == "R4" else 10**9 if "budget" in key else 25
+            for key, terms in limited.items()
+        }
         judgement = rules.judge(facts, ruleset, rooms)
         kept = decisions.kept(Decision(judgement=judgement, facts=facts, ruleset=ruleset, rooms=rooms))
         yield (
@@ -144,7 +148,10 @@ def _templates(place: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
             paid_at,
             kept["points"],
             kept["counted_cents"],
-            *(json.dumps(kept[name]) for name in ("facts", "versions", "rooms", "lines", "reasons", "conditions")),
+            *(
+                json.dumps(kept[name])
+                for name in ("facts", "versions", "rooms", "lines", "reasons", "conditions")
+            ),
             json.dumps(dict(judgement.uses)),
         )
 
