@@ -255,8 +255,9 @@ def _stack(lines: list[Line]) -> tuple[list[Line], list[Line]]:
         if line.terms.stacking == Stacking.BEST_OF:
             groups.setdefault(line.terms.stacking_group, []).append(line)
     best_of = {id(max(group, key=_worth)) for group in groups.values()}
-    kept = [line for line in lines if line.terms.stacking == Stacking.ADD or id(line) in best_of]
-    return kept, [line for line in lines if line not in kept]
+    counts = [line.terms.stacking == Stacking.ADD or id(line) in best_of for line in lines]
+    kept = [line for line, is_kept in zip(lines, counts, strict=True) if is_kept]
+    return kept, [line for line, is_kept in zip(lines, counts, strict=True) if not is_kept]
 
 
 def _worth(line: Line) -> tuple[int, int]:
