@@ -56,7 +56,9 @@ def test_p16_any_single_row_that_was_changed_added_or_removed_is_named(fresh_dat
     award = Award.objects.filter(points__gt=0).order_by("pk")[12_000]
     intruder.does(f"UPDATE earning_award SET points = points + 1 WHERE id = {award.pk}")
     last, told = proved()
-    assert f"earning_award {award.pk}: it gave {award.points + 1} points, its rules give {award.points}." in told
+    assert (
+        f"earning_award {award.pk}: it gave {award.points + 1} points, its rules give {award.points}." in told
+    )
     assert (last.is_green, last.breaches, last.heads) == (False, told, first.heads)
 
 
@@ -72,7 +74,9 @@ def tampering() -> list[tuple[str, list[str], list[str]]]:
     row = f"({entry.pk}, {entry.posting_id}, {entry.account_id}, {entry.points})"
     columns = "(id, posting_id, account_id, points)"
     issued = PointEntry.objects.get(posting_id=entry.posting_id, points__lt=0)
-    other = PointEntry.objects.filter(points__gt=0).exclude(account=entry.account_id).order_by("pk")[0].account_id
+    other = (
+        PointEntry.objects.filter(points__gt=0).exclude(account=entry.account_id).order_by("pk")[0].account_id
+    )
     named, new = f"ledger_pointentry {entry.pk}: it", 10**9
     changed = f"{named} or its posting was changed after block"
     return [
@@ -114,7 +118,9 @@ def test_a_chain_that_became_shorter_is_named_by_the_last_certificate(fresh_data
     run, told = proved()
 
     program_id = next(iter(first.heads))
-    assert told == [f"ledger_proofrun {first.pk}: it names block 1 of program {program_id}, which is gone or another."]
+    assert told == [
+        f"ledger_proofrun {first.pk}: it names block 1 of program {program_id}, which is gone or another."
+    ]
     assert not run.is_green
 
 
