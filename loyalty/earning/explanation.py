@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from loyalty.earning import reasons, rule_sentences, rules, rulesets
-from loyalty.earning.models import Award, RuleVersion
+from loyalty.earning.models import Award, Refund, RuleVersion
 from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, Unit, budget_key, facts_from_json, limit_key
 from loyalty.earning.rules import Judgement, Line
+from loyalty.ledger.models import PointAccount, PointEntry
 from pms import formats, story
 from pms.story import Panel
 
@@ -79,7 +80,11 @@ def _sum(line: Line, one: Explained) -> str:
         return _("a bonus of %(points)s") % {"points": formats.points(terms.numerator)} + _cut(line)
     if terms.step_cents:
         words = _("%(steps)s × full %(step)s, %(each)s each")
-        shown = {"steps": line.used or _steps(line), "step": formats.money(terms.step_cents), "each": terms.numerator}
+        shown = {
+            "steps": line.used or _steps(line),
+            "step": formats.money(terms.step_cents),
+            "each": terms.numerator,
+        }
         return words % shown + _cut(line)
     factor = ""
     if terms.takes_tier_factor and one.facts.tier_numerator != one.facts.tier_denominator:
@@ -139,15 +144,25 @@ def _limits(terms: RuleTerms, facts: Facts) -> Iterable[tuple[str, str, str]]:
         yield budget_key(terms), words, Unit.POINTS
 
 
+def taken_from_hold(refunds: Iterable[Refund]) -> dict[int, int]:
+    """Points that each refund took while they were still on hold, by its key."""
+    posted = {refund.posting_id: refund.pk for refund in refunds if refund.posting_id}
+    entries = PointEntry.objects.filter(posting__in=list(posted), account__kind=PointAccount.Kind.PENDING)
+    return {posted[posting_id]: -points for posting_id, points in entries.values_list("posting_id", "points")}
+
+
 def conditions(stored: Iterable[Mapping[str, Any]]) -> list[dict[str, object]]:
     """The conditions that every payment must meet."""
     return [_condition(row) for row in stored if row["condition"] != "RULE"]
 
 
-def rule_conditions(stored: Iterable[Mapping[str, Any]], ruleset: Sequence[RuleTerms]) -> list[dict[str, object]]:
+def rule_conditions(
+    stored: Iterable[Mapping[str, Any]], ruleset: Sequence[RuleTerms]
+) -> list[dict[str, object]]:
     """Every further rule in force, and the first of its own conditions that was not met."""
     known = {terms.code: terms for terms in ruleset}
-    return [_rule_condition(row, known) for row in stored if row["condition"] == "RULE"]
+    rows = [row for row in stored if row["condition"] == "RULE"]
+    return [_rule_condition(row, known) for row in rows]
 
 
 def _rule_condition(row: Mapping[str, Any], known: Mapping[str, RuleTerms]) -> dict[str, object]:

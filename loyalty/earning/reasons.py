@@ -1,4 +1,3 @@
-# ruff: noqa: E501 – a table, one code a line
 """Why points were given or not: the reason codes with their sentences in English and Traditional Chinese."""
 
 from collections.abc import Mapping
@@ -226,7 +225,9 @@ def _values(entry: Mapping[str, object]) -> Mapping[str, object]:
 
 def _in_chinese(values: Mapping[str, object]) -> dict[str, object]:
     """`rule_zh` stands in the place of `rule` where it is known."""
-    return {name.removesuffix("_zh"): value for name, value in values.items() if name.endswith("_zh") and value}
+    return {
+        name.removesuffix("_zh"): value for name, value in values.items() if name.endswith("_zh") and value
+    }
 
 
 class _Known(dict[str, object]):

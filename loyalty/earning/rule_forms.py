@@ -65,7 +65,11 @@ GROUPS: tuple[tuple[object, object, tuple[str, ...]], ...] = (
     (_("Limit for each member"), _("Left empty: no limit."), LIMIT),
     (_("Budget, other offers, hold"), "", ("budget_points", *BESIDE, "hold_days")),
     (_("What earns nothing"), _("Codes, separated by commas."), EXCLUDED),
-    (_("In force"), _("A published version is never changed; another one follows it."), ("effective_at", "is_off")),
+    (
+        _("In force"),
+        _("A published version is never changed; another one follows it."),
+        ("effective_at", "is_off"),
+    ),
 )
 
 
@@ -108,7 +112,7 @@ class WordsField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         text = str(super().clean(value))
-        parts = (text.upper() if self.is_upper else text).replace("，", ",").replace("、", ",").split(",")  # noqa: RUF001
+        parts = (text.upper() if self.is_upper else text).replace("，", ",").replace("、", ",").split(",")
         return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
@@ -180,7 +184,10 @@ class RuleForm(forms.Form):
     )  # fmt: skip
     stacking = forms.ChoiceField(label=_("beside other offers"), choices=RuleVersion.Stacking.choices)
     stacking_group = forms.CharField(
-        label=_("group"), required=False, max_length=32, help_text=_("Of offers with this group only the best counts.")
+        label=_("group"),
+        required=False,
+        max_length=32,
+        help_text=_("Of offers with this group only the best counts."),
     )
     hold_days = forms.IntegerField(
         label=_("on hold (days)"), required=False, min_value=0, max_value=HIGHEST_SMALL,
@@ -199,10 +206,12 @@ class RuleForm(forms.Form):
     seen = forms.IntegerField(widget=forms.HiddenInput, required=False, min_value=0)
     checked = forms.CharField(widget=forms.HiddenInput, required=False, max_length=64)
 
-    def __init__(self, *arguments: Any, program: Program, kind: str, latest: RuleVersion | None, **options: Any) -> None:
+    def __init__(
+        self, typed: Any, *, program: Program, kind: str, latest: RuleVersion | None, is_off: bool = False
+    ) -> None:
         self.program, self.kind, self.latest = program, kind, latest
         self.names: Called = rule_sentences.called(program)
-        super().__init__(*arguments, initial=_initial(latest, kind) | options.pop("initial", {}), **options)
+        super().__init__(typed, initial=_initial(latest, kind) | ({"is_off": True} if is_off else {}))
         self._keep_own_fields()
         self._offer_codes()
 
@@ -219,7 +228,9 @@ class RuleForm(forms.Form):
         known = rule_versions.names(self.program)
         called = {"malls": self.names.malls, "tiers": self.names.tiers}
         for name in {"malls", "categories", "tiers"} & set(self.fields):
-            codes = sorted({*getattr(known, name), *(getattr(self.latest, name) if self.latest else ())} - {""})
+            codes = sorted(
+                {*getattr(known, name), *(getattr(self.latest, name) if self.latest else ())} - {""}
+            )
             self._field(name).choices = [(code, _said(code, called.get(name, {}))) for code in codes]
         if "limit_unit" in self.fields:
             units = [(unit.value, unit.label) for unit in RuleVersion.Unit if self._counts(unit)]
@@ -242,7 +253,9 @@ class RuleForm(forms.Form):
         if values.get("limit_unit") == RuleVersion.Unit.CENTS:
             values["limit_amount"] = int(amount * 100)
         elif amount != int(amount):
-            self.add_error("limit_amount", ValidationError(_("Only spend is limited in cents; give a whole number.")))
+            self.add_error(
+                "limit_amount", ValidationError(_("Only spend is limited in cents; give a whole number."))
+            )
         else:
             values["limit_amount"] = int(amount)
         return values
@@ -259,19 +272,27 @@ class RuleForm(forms.Form):
     @property
     def draft(self) -> Draft:
         """What the form says, over what the former version said."""
-        values = {name: self.cleaned_data[name] for name in (*FIELDS[self.kind], "is_off") if name in self.fields}
+        values = {
+            name: self.cleaned_data[name] for name in (*FIELDS[self.kind], "is_off") if name in self.fields
+        }
         return replace(drafts.of(self.latest) if self.latest else Draft(), **values)
 
     @property
-    def effective_at(self) -> datetime | None:
+    def begins_at(self) -> datetime | None:
         found: datetime | None = self.cleaned_data["effective_at"]
         return found
 
     @property
     def digest(self) -> str:
         """Changes with anything that the summary shows."""
-        said = f"{asdict(self.draft)} {self.naming} {self.effective_at}"
+        said = f"{asdict(self.draft)} {self.naming} {self.begins_at}"
         return hashlib.sha256(said.encode()).hexdigest()
+
+    def carry_digest(self) -> None:
+        """What is published must be what was read."""
+        typed: Any = self.data.copy()  # type: ignore[attr-defined]
+        typed["checked"] = self.digest
+        self.data = typed
 
     def take(self, faults: Iterable[Fault]) -> None:
         """Put each fault at its field, or above all fields."""

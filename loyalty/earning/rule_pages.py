@@ -78,7 +78,10 @@ def new_view(screen: Any, request: HttpRequest) -> HttpResponse:
     program = next((one for one in programs if str(one.pk) == request.GET.get("program")), None)
     kind = request.GET.get("kind", "")
     if program is None or kind not in _kinds(program):
-        offered = [(one, [(kind, word, _kind_words()[kind]) for kind, word in _kinds(one).items()]) for one in programs]
+        offered = [
+            (one, [(kind, word, _kind_words()[kind]) for kind, word in _kinds(one).items()])
+            for one in programs
+        ]
         return _shown(screen, request, "admin/rule_kind.html", {"title": _("New rule"), "programs": offered})
     return _write(screen, request, Subject(program=program, kind=kind))
 
@@ -115,8 +118,8 @@ def try_view(screen: Any, request: HttpRequest, program_id: int) -> HttpResponse
 def _write(screen: Any, request: HttpRequest, subject: Subject) -> HttpResponse:
     """Check on the first press, publish on the second; a refusal leaves everything as typed."""
     data = request.POST if request.method == "POST" else None
-    start = {"is_off": True} if request.GET.get("off") else {}
-    form = RuleForm(data, program=subject.program, kind=subject.kind, latest=subject.latest, initial=start)
+    is_off = bool(subject.latest and request.GET.get("off"))
+    form = RuleForm(data, program=subject.program, kind=subject.kind, latest=subject.latest, is_off=is_off)
     context: dict[str, Any] = {}
     if data is not None and form.is_valid():
         form.take(_faults(subject, form))
@@ -134,9 +137,11 @@ def _write(screen: Any, request: HttpRequest, subject: Subject) -> HttpResponse:
 
 def _faults(subject: Subject, form: RuleForm) -> list[Fault]:
     found = rule_versions.faults(program=subject.program, naming=form.naming, draft=form.draft)
-    at = form.effective_at
+    at = form.begins_at
     if at is not None and at < clock.now():
-        found.append(Fault("effective_at", _("A version cannot start in the past: what was judged stays judged.")))
+        found.append(
+            Fault("effective_at", _("A version cannot start in the past: what was judged stays judged."))
+        )
     if subject.rule is None and Rule.objects.filter(program=subject.program, code=form.naming.code).exists():
         found.append(Fault("code", _("Another rule of this program has this code.")))
     return found
@@ -176,7 +181,7 @@ def _frozen(subject: Subject, form: RuleForm) -> RuleVersion | None:
         raise Outrun(known)
     return rule_versions.publish(
         program=subject.program, naming=form.naming, draft=form.draft,
-        effective_at=form.effective_at, now=clock.now(),
+        effective_at=form.begins_at, now=clock.now(),
     )  # fmt: skip
 
 
@@ -195,8 +200,7 @@ def _outrun_words(latest: RuleVersion) -> str:
 
 def _checked(subject: Subject, form: RuleForm) -> dict[str, Any]:
     """What the draft says, and which rules it meets; the page carries its digest to the second press."""
-    form.data = form.data.copy()
-    form.data["checked"] = form.digest
+    form.carry_digest()
     said = rule_sentences.both(form.draft, kind=subject.kind, names=form.names)
     return {"said": said, "meets": list(_meets(subject, form)), "is_publishable": not form.errors}
 
@@ -213,7 +217,11 @@ def _meets(subject: Subject, form: RuleForm) -> Iterable[dict[str, object]]:
         if is_same or other.is_off or other.rule.kind == Rule.Kind.BASE or not drafts.overlaps(draft, said):
             continue
         words = rule_sentences.sentence(other, language, names=form.names)
-        yield {"name": formats.name_of(other.rule), "said": words, "then": _together(kind, draft, other.rule.kind, said)}
+        yield {
+            "name": formats.name_of(other.rule),
+            "said": words,
+            "then": _together(kind, draft, other.rule.kind, said),
+        }
 
 
 def _together(kind: str, draft: Draft, other_kind: str, other: Draft) -> str:
@@ -232,9 +240,7 @@ def _together(kind: str, draft: Draft, other_kind: str, other: Draft) -> str:
     return _("Both are paid.")
 
 
-def _try(
-    request: HttpRequest, subject: Subject, form: RuleForm, data: Any
-) -> tuple[TrialForm, Trial | None]:
+def _try(request: HttpRequest, subject: Subject, form: RuleForm, data: Any) -> tuple[TrialForm, Trial | None]:
     """A payment under the rules in force with the draft in place of its rule."""
     is_asked = data is not None and bool(data.get("try-amount"))
     trial_form = TrialForm(data if is_asked else None, request=request, program=subject.program)
@@ -298,7 +304,10 @@ def _title(subject: Subject) -> str:
     if subject.rule is None:
         return _("New rule: %(kind)s") % {"kind": dict(Rule.Kind.choices)[Rule.Kind(subject.kind)]}
     number = subject.latest.number + 1 if subject.latest else 1
-    return _("%(rule)s, draft of version %(number)s") % {"rule": formats.name_of(subject.rule), "number": number}
+    return _("%(rule)s, draft of version %(number)s") % {
+        "rule": formats.name_of(subject.rule),
+        "number": number,
+    }
 
 
 def _shown(screen: Any, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

@@ -72,7 +72,9 @@ def _clauses(kind: str, said: Said, names: Called) -> Iterator[str]:
     yield from _schedule(said)
     yield _minimum(said)
     if said.max_spend_cents is not None and kind != Rule.Kind.CEILING:
-        yield _("at most %(ceiling)s counted per transaction") % {"ceiling": formats.money(said.max_spend_cents)}
+        yield _("at most %(ceiling)s counted per transaction") % {
+            "ceiling": formats.money(said.max_spend_cents)
+        }
     yield from _limits(said)
     yield from _stacking(said)
     if said.hold_days:
@@ -84,11 +86,16 @@ def _what(kind: str, said: Said) -> str:
     points = formats.points(said.points_numerator)
     per = said.points_denominator
     if kind == Rule.Kind.CEILING:
-        return _("at most %(ceiling)s of a transaction counts") % {"ceiling": formats.money(said.max_spend_cents or 0)}
+        return _("at most %(ceiling)s of a transaction counts") % {
+            "ceiling": formats.money(said.max_spend_cents or 0)
+        }
     if kind == Rule.Kind.FLAT:
         return _("a bonus of %(points)s") % {"points": points}
     if kind == Rule.Kind.EXTRA and said.step_cents:
-        return _("%(points)s extra for each full %(step)s") % {"points": points, "step": formats.money(said.step_cents)}
+        return _("%(points)s extra for each full %(step)s") % {
+            "points": points,
+            "step": formats.money(said.step_cents),
+        }
     if kind == Rule.Kind.EXTRA:
         return _("%(points)s extra per HK$%(per)s") % {"points": points, "per": per}
     if kind == Rule.Kind.RATE:

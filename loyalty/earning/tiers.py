@@ -47,8 +47,13 @@ def review_all(*, program: Program, now: datetime) -> int:
 
 
 def _deserved(member: Member, ladder: list[Tier], *, now: datetime) -> Tier:
-    spend = net_spend(member=member, since=_window_start(member.program, now), until=now)
+    spend = spend_in_window(member=member, now=now)
     return next((tier for tier in ladder if spend >= tier.min_spend_cents), ladder[-1])
+
+
+def spend_in_window(*, member: Member, now: datetime) -> int:
+    """What counts towards the member's tier at this moment."""
+    return net_spend(member=member, since=_window_start(member.program, now), until=now)
 
 
 def net_spend(*, member: Member, since: datetime, until: datetime) -> int:

@@ -42,7 +42,9 @@ def why(request: HttpRequest, purchase: Transaction) -> Panel:
     award = award_of(purchase)
     if award is None:
         stored = [reasons.reason(transaction_document.unjudged_code(purchase))]
-        return Panel(title=_("Why no points yet"), template="why", content={"reasons": explanation.both(stored)})
+        return Panel(
+            title=_("Why no points yet"), template="why", content={"reasons": explanation.both(stored)}
+        )
     one = explanation.of(award)
     ruleset = one.ruleset if one else ()
     content = {
@@ -70,12 +72,13 @@ def limits(request: HttpRequest, purchase: Transaction) -> Panel | None:
 
 @story.tells("earning.transaction", 30)
 def refunds(request: HttpRequest, purchase: Transaction) -> Panel:
-    headings = [(_("Refunded"), ""), (_("Refund number"), ""), (_("Amount"), "number"),
-                (_("Points taken back"), "number"),
-                (_("Not collected"), "number"), (_("Why"), "")]  # fmt: skip
-    rows = [
-        _refund_row(refund, purchase.currency) for refund in purchase.refunds.order_by("refunded_at", "pk")
-    ]
+    headings = [
+        (_("Refunded"), ""), (_("Refund number"), ""), (_("Amount"), "number"), (_("Of usable points"), "number"),
+        (_("Of points on hold"), "number"), (_("Not collected"), "number"), (_("Why"), ""),
+    ]  # fmt: skip
+    found = list(purchase.refunds.order_by("refunded_at", "pk"))
+    held = explanation.taken_from_hold(found)
+    rows = [_refund_row(refund, purchase.currency, held.get(refund.pk, 0)) for refund in found]
     return story.table(_("Refunds"), headings, rows, empty=_("Nothing was refunded."))
 
 
@@ -150,10 +153,11 @@ def _rule(version: RuleVersion) -> str:
     }  # fmt: skip
 
 
-def _refund_row(refund: Refund, currency: str, held: int) -> Iterable[object]:
+def _refund_row(refund: Refund, currency: str, held: int) -> list[object]:
     said = reasons.sentences(refund.reasons, "zh-hant" if formats.is_chinese() else "en")
     return [
-        formats.moment(refund.refunded_at), formats.identifier(refund.number), formats.money(refund.amount_cents, currency),
+        formats.moment(refund.refunded_at), formats.identifier(refund.number),
+        formats.money(refund.amount_cents, currency),
         formats.signed(held - refund.points), formats.signed(-held), formats.number(refund.uncollected), " ".join(said),
     ]  # fmt: skip
 

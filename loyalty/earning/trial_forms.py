@@ -25,7 +25,10 @@ class TrialForm(forms.Form):
     amount = DollarsField(label=_("amount (HK$)"), required=True)
     mall = forms.ChoiceField(label=_("mall"))
     store = forms.CharField(
-        label=_("store"), required=False, max_length=128, help_text=_("Its code or PMS label; or choose a category.")
+        label=_("store"),
+        required=False,
+        max_length=128,
+        help_text=_("Its code or PMS label; or choose a category."),
     )
     category = forms.ChoiceField(label=_("category"), required=False)
     at = forms.DateTimeField(
@@ -33,13 +36,16 @@ class TrialForm(forms.Form):
     )
     tier = forms.ChoiceField(label=_("tier"), required=False)
     user_id = forms.CharField(
-        label=_("wallet user ID"), required=False, max_length=128, help_text=_("Left empty: an invented member.")
+        label=_("wallet user ID"),
+        required=False,
+        max_length=128,
+        help_text=_("Left empty: an invented member."),
     )
     spent_today = DollarsField(label=_("spent today (HK$)"))
     is_birthday = forms.BooleanField(label=_("in the month of birth"), required=False)
 
-    def __init__(self, *arguments: Any, request: HttpRequest, program: Program, **options: Any) -> None:
-        super().__init__(*arguments, prefix="try", **options)
+    def __init__(self, typed: Any, *, request: HttpRequest, program: Program) -> None:
+        super().__init__(typed, prefix="try")
         self.malls = {mall.tag: mall for mall in _malls(request, program)}
         self.stores = story.visible(request, Store).filter(mall__in=self.malls.values())
         self.program = program
