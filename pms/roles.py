@@ -49,8 +49,10 @@ MANAGEMENT = _may(
     "earning.rule",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
 ) | _may(
-    "add", "members.tier", "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate"
-) | _may("view", "alipayhk.credentialkey", "pms.user", "pms.mallstaff")  # fmt: skip
+    "add",
+    "members.tier", "earning.backtestrun",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
+) | _may("view", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff")  # fmt: skip
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     COUNTER: AT_THE_COUNTER,

@@ -50,6 +50,7 @@ JOBS = (
     Job(_("Rules"), "rules", (
         Screen(_("Rules"), "earning.rule"),
         Screen(_("Rule versions"), "earning.ruleversion"),
+        Screen(_("Back-tests"), "earning.backtestrun"),
         Screen(_("Tiers"), "members.tier"),
     )),
     Job(_("Cards and deliveries"), "cards", (Screen(_("Cards and deliveries"), "alipayhk.passupdate", True),)),

@@ -193,7 +193,7 @@ def _spent_before(question: Question) -> dict[str, int]:
 def _given_before(question: Question, terms: RuleTerms) -> dict[tuple[int, str], int]:
     if terms.limit is None or (terms.limit.unit, terms.limit.period) != (Unit.TIMES, Period.EVER):
         return {}
-    values = {"since": question.since, "code": terms.code, "key": f"{terms.rule_id}/ever"}
+    values: dict[str, Any] = {"since": question.since, "code": terms.code, "key": f"{terms.rule_id}/ever"}
     with connection.cursor() as cursor:
         cursor.execute(GIVEN_BEFORE, values)
         return {(member_id, key): max(0, used) for member_id, key, used in cursor.fetchall()}

@@ -62,8 +62,8 @@ def work(*, run_id: int, clock: Callable[[], datetime]) -> None:
     run = _take(run_id, now=clock())
     if run is None:
         return
-    question = question_of(run)
     try:
+        question = question_of(run)
         _move(run_id, now=clock(), transaction_count=backtest.count(question), judged_count=0)
         tally = backtest.compare(question, goes_on=lambda judged: _goes_on(run_id, judged, now=clock()))
     except backtest.Canceled:

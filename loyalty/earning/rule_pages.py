@@ -15,7 +15,16 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
-from loyalty.earning import drafts, explanation, rule_sentences, rule_versions, rulesets, trials
+from loyalty.earning import (
+    backtest_runs,
+    backtest_screens,
+    drafts,
+    explanation,
+    rule_sentences,
+    rule_versions,
+    rulesets,
+    trials,
+)
 from loyalty.earning.drafts import Draft, DraftRefused, Fault
 from loyalty.earning.explanation import Explained
 from loyalty.earning.models import Rule, RuleVersion
@@ -126,6 +135,8 @@ def _write(screen: Any, request: HttpRequest, subject: Subject) -> HttpResponse:
         version = _publish(screen, request, subject, form) if data.get("do") == "publish" else None
         if version:
             return HttpResponseRedirect(reverse("admin:earning_rule_change", args=[version.rule_id]))
+        if data.get("do", "").startswith("backtest-") and not form.errors:
+            return _backtest(request, subject, form, days=data["do"].removeprefix("backtest-"))
         context = _checked(subject, form)
     trial_form, tried = _try(request, subject, form, data)
     context |= {
@@ -133,6 +144,15 @@ def _write(screen: Any, request: HttpRequest, subject: Subject) -> HttpResponse:
         "trial": tried, "panels": trial_panels(request, tried) if tried else [],
     }  # fmt: skip
     return _shown(screen, request, "admin/rule_draft.html", context)
+
+
+def _backtest(request: HttpRequest, subject: Subject, form: RuleForm, *, days: str) -> HttpResponse:
+    """Judge past transactions under the draft as typed, which is not published by that."""
+    if days not in map(str, backtest_runs.DAYS):
+        raise PermissionDenied
+    return backtest_screens.start(
+        request, program=subject.program, naming=form.naming, draft=form.draft, days=int(days)
+    )
 
 
 def _faults(subject: Subject, form: RuleForm) -> list[Fault]:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from loyalty.ledger import account_story
 from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting, Redemption
 from loyalty.ledger.redemption_desk import RedemptionAdmin
+from loyalty.ledger.statement_screens import StatementPages
 from pms import formats, scoping
 from pms.records import RecordAdmin
 
@@ -90,7 +91,7 @@ class PostingAdmin(LedgerAdmin):
 
 
 @admin.register(PointAccount)
-class PointAccountAdmin(LedgerAdmin):
+class PointAccountAdmin(StatementPages, LedgerAdmin):
     group_path = "program__group"
     list_display = ("owner", "kind", "balance_shown", "version_shown", "changed")
     list_select_related = ("member", "program")
