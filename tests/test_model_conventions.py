@@ -33,7 +33,15 @@ from loyalty.earning.models import (
     RuleVersion,
     Transaction,
 )
-from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
+from loyalty.ledger.models import (
+    ExpiryNotice,
+    PointAccount,
+    PointEntry,
+    PointLot,
+    Posting,
+    Redemption,
+    RedemptionPart,
+)
 from members.models import Consent, ContactChange, Member, Pass, Program
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from tests import factories, source
@@ -43,7 +51,7 @@ APPEND_ONLY = {Posting, PointEntry, RuleVersion, Award, Refund, Notification, Pa
 MUTABLE = {
     *(User, MallGroup, Mall, Store, MallStaff),
     *(Program, Member, Pass, Consent, ContactChange),
-    *(PointAccount, PointLot),
+    *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature),
 }
