@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db.models import F
+from django.db.transaction import atomic
 
 from loyalty.earning import recount
 from loyalty.earning.models import Award, BudgetUse, CapUse, NumberClaim, Refund, Transaction
@@ -227,7 +228,8 @@ def points(award: Award) -> str:
 def test_an_award_changed_behind_our_back_is_named(
     fresh_database: Database, deed: str, sentence: Callable[[Award], str]
 ) -> None:
-    award = shopper("pier8").pays(13_890)
+    with atomic():
+        award = shopper("pier8").pays(13_890)
     with psycopg.connect(fresh_database.owner_url) as owner:
         owner.execute("ALTER TABLE earning_award DISABLE TRIGGER USER")
         owner.execute(f"UPDATE earning_award SET {deed}")

@@ -5,6 +5,7 @@ import time
 
 import psycopg
 import pytest
+from django.db.transaction import atomic
 
 from loyalty.ledger import chain, tasks
 from loyalty.ledger.models import LedgerBlock, PointEntry
@@ -17,6 +18,11 @@ SELECT posting_id, account_id, points FROM ledger_pointentry WHERE false"""
 
 def sealed() -> int:
     return chain.seal(up_to=chain.settled_id(), now=MOMENT)
+
+
+@atomic
+def committed() -> None:
+    PointEntryFactory.create()
 
 
 def found() -> list[str]:
@@ -105,7 +111,7 @@ def test_a_block_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_sealing_waits_for_writers_that_came_before(fresh_database: Database) -> None:
     """A lower number that is committed late must not appear below a seal."""
-    PointEntryFactory.create()
+    committed()
     with psycopg.connect(fresh_database.url) as writer:
         writer.execute(INSERT)  # holds the table as any insert does
 
@@ -120,7 +126,7 @@ def test_sealing_waits_for_writers_that_came_before(fresh_database: Database) ->
 
 
 def test_writers_that_come_later_are_not_waited_for(fresh_database: Database) -> None:
-    PointEntryFactory.create()
+    committed()
 
     with psycopg.connect(fresh_database.url) as reader:
         reader.execute("SELECT * FROM ledger_pointentry")

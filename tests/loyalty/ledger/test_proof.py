@@ -205,6 +205,7 @@ def test_a_redemption_for_more_than_was_set_aside_is_named() -> None:
 def test_a_posting_that_nothing_stands_behind_is_named(kind: str, sentence: str) -> None:
     account = earned(138)
     posting = PostingFactory.create(program=account.program, kind=kind, source="lot/12345/2026-12-31")
-    PointEntryFactory.create(account=ProgramAccountFactory.create(program=account.program), posting=posting)
+    books = ProgramAccountFactory.create(program=account.program, kind="ADJUSTED")
+    PointEntryFactory.create(account=books, posting=posting)
 
     assert f"ledger_posting {posting.pk}: {sentence}" in found()
