@@ -10,6 +10,8 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from loyalty.earning.rule_models import Rule, RuleVersion
 
 HIGHEST_POINTS = 10**9
@@ -130,18 +132,20 @@ def faults(kind: str, draft: Draft, names: Names) -> list[Fault]:
 def _figure_faults(kind: str, draft: Draft) -> list[Fault]:
     found = []
     if kind != Rule.Kind.CEILING and draft.points_numerator <= 0:
-        found.append(Fault("points_numerator", "The points must be above zero."))
+        found.append(Fault("points_numerator", _("The points must be above zero.")))
     if draft.points_numerator > HIGHEST_POINTS * draft.points_denominator:
-        found.append(Fault("points_numerator", "More than 1,000,000,000 points would overflow."))
+        found.append(Fault("points_numerator", _("More than 1,000,000,000 points would overflow.")))
     if draft.points_denominator <= 0 or draft.points_denominator > 10**MOST_DECIMALS:
-        found.append(Fault("points_denominator", "Points cannot be counted exactly with this divisor."))
+        found.append(Fault("points_denominator", _("Points cannot be counted exactly with this divisor.")))
     for name in ("min_spend_cents", "max_spend_cents", "step_cents", "budget_points", "limit_amount"):
         value = getattr(draft, name)
         lowest = 0 if name == "min_spend_cents" else 1
         if value is not None and not lowest <= value <= HIGHEST_CENTS:
-            found.append(Fault(name, f"Must be between {lowest} and {HIGHEST_CENTS:,}."))
+            found.append(Fault(name, _must_be_between(lowest)))
     if draft.max_spend_cents is not None and draft.max_spend_cents < draft.min_spend_cents:
-        found.append(Fault("max_spend_cents", "The ceiling is below the minimum spend, so this never pays."))
+        found.append(
+            Fault("max_spend_cents", _("The ceiling is below the minimum spend, so this never pays."))
+        )
     return found
 
 
@@ -150,23 +154,33 @@ def _scope_faults(draft: Draft, names: Names) -> list[Fault]:
     for name in ("malls", "stores", "categories", "tiers"):
         unknown = sorted(set(getattr(draft, name)) - getattr(names, name))
         if unknown:
-            found.append(
-                Fault(name, f"{', '.join(unknown)} is not known in this program, so it can never match.")
-            )
+            found.append(Fault(name, _unknown(unknown)))
     return found
+
+
+def _must_be_between(lowest: int) -> str:
+    shown = {"lowest": lowest, "highest": f"{HIGHEST_CENTS:,}"}
+    return _("Must be between %(lowest)s and %(highest)s.") % shown
+
+
+def _unknown(codes: Sequence[str]) -> str:
+    words = _("%(codes)s is not known in this program, so it can never match.")
+    return words % {"codes": ", ".join(codes)}
 
 
 def _schedule_faults(draft: Draft) -> list[Fault]:
     found = []
     first, last = draft.first_date, draft.last_date
     if first and last and last < first:
-        found.append(Fault("last_date", "The last day is before the first, so it can never match."))
+        found.append(Fault("last_date", _("The last day is before the first, so it can never match.")))
     if draft.from_time and draft.to_time and draft.to_time <= draft.from_time:
-        found.append(Fault("to_time", "The end is not after the start, so it can never match."))
+        found.append(Fault("to_time", _("The end is not after the start, so it can never match.")))
     if not set(draft.weekdays) <= WEEK:
-        found.append(Fault("weekdays", "Weekdays are numbers from 1 (Monday) to 7 (Sunday)."))
+        found.append(Fault("weekdays", _("Weekdays are numbers from 1 (Monday) to 7 (Sunday).")))
     elif first and last and draft.weekdays and not _has_weekday(first, last, draft.weekdays):
-        found.append(Fault("weekdays", "None of these weekdays lies in the period, so it can never match."))
+        found.append(
+            Fault("weekdays", _("None of these weekdays lies in the period, so it can never match."))
+        )
     return found
 
 
@@ -178,25 +192,25 @@ def _has_weekday(first: date, last: date, weekdays: Sequence[int]) -> bool:
 def _limit_faults(kind: str, draft: Draft) -> list[Fault]:
     parts = (draft.limit_amount is not None, bool(draft.limit_unit), bool(draft.limit_period))
     if any(parts) and not all(parts):
-        return [Fault("limit_amount", "A limit needs its amount, what it counts, and its period.")]
+        return [Fault("limit_amount", _("A limit needs its amount, what it counts, and its period."))]
     if draft.limit_unit == RuleVersion.Unit.STEPS and draft.step_cents is None:
-        return [Fault("limit_unit", "Only a rule with steps can count steps.")]
+        return [Fault("limit_unit", _("Only a rule with steps can count steps."))]
     if kind == Rule.Kind.BASE and draft.limit_unit not in ("", RuleVersion.Unit.CENTS):
-        return [Fault("limit_unit", "The base rate can only be limited in cents of spend.")]
+        return [Fault("limit_unit", _("The base rate can only be limited in cents of spend."))]
     if draft.occasion and (draft.limit_unit, draft.limit_amount) != (RuleVersion.Unit.TIMES, 1):
-        return [Fault("limit_amount", "A welcome or birthday benefit is given once: limit it to 1 time.")]
+        return [Fault("limit_amount", _("A welcome or birthday benefit is given once: limit it to 1 time."))]
     return []
 
 
 def _kind_faults(kind: str, draft: Draft) -> list[Fault]:
     if kind == Rule.Kind.CEILING and draft.max_spend_cents is None:
-        return [Fault("max_spend_cents", "A ceiling needs its amount.")]
+        return [Fault("max_spend_cents", _("A ceiling needs its amount."))]
     if draft.stacking == RuleVersion.Stacking.BEST_OF and not draft.stacking_group:
-        return [Fault("stacking_group", "Best of what? Name the group.")]
+        return [Fault("stacking_group", _("Best of what? Name the group."))]
     if kind == Rule.Kind.FLAT and draft.points_denominator != 1:
-        return [Fault("points_denominator", "A bonus is a whole number of points.")]
+        return [Fault("points_denominator", _("A bonus is a whole number of points."))]
     if kind == Rule.Kind.BASE and (draft.malls or draft.stores or draft.categories or draft.tiers):
-        return [Fault("malls", "The base rate holds for the whole program; make a special rate instead.")]
+        return [Fault("malls", _("The base rate holds for the whole program; make a special rate instead."))]
     return []
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from django.db.transaction import atomic
+from django.utils.translation import gettext as _
 
 from loyalty.earning import drafts
 from loyalty.earning.drafts import Draft, DraftRefused, Fault, Names
@@ -101,10 +102,10 @@ def publish(
     found = faults(program=program, naming=naming, draft=draft)
     if effective_at is not None and effective_at < now:
         found.append(
-            Fault("effective_at", "A version cannot start in the past: what was judged stays judged.")
+            Fault("effective_at", _("A version cannot start in the past: what was judged stays judged."))
         )
     if latest and latest.effective_at >= (effective_at or now):
-        found.append(Fault("effective_at", "A later version of this rule is published already."))
+        found.append(Fault("effective_at", _("A later version of this rule is published already.")))
     if found:
         raise DraftRefused(found)
     return _publish(_rule(program, naming), draft, effective_at=effective_at or now, now=now)
@@ -131,7 +132,11 @@ def faults(*, program: Program, naming: Naming, draft: Draft) -> list[Fault]:
     found = drafts.faults(naming.kind, draft, names(program))
     known = Rule.objects.filter(program=program, code=naming.code).first()
     if known and known.kind != naming.kind:
-        found.append(Fault("kind", f"Rule {naming.code} is a {known.kind}; a rule keeps its kind."))
+        found.append(
+            Fault(
+                "kind", _("Rule %(code)s is of another kind; a rule keeps its kind.") % {"code": naming.code}
+            )
+        )
     return found + clashes(program=program, naming=naming, draft=draft)
 
 
@@ -150,10 +155,10 @@ def _contradiction(kind: str, draft: Draft, other_kind: str, other: Draft) -> st
     if not drafts.overlaps(draft, other):
         return ""
     if kind == other_kind == Rule.Kind.RATE and _specificity(draft) == _specificity(other):
-        return "is a rate just as specific for the same purchases; which of the two holds is not clear."
+        return _("is a rate just as specific for the same purchases; which of the two holds is not clear.")
     alone = RuleVersion.Stacking.EXCLUSIVE
     if draft.stacking == other.stacking == alone:
-        return "stands alone too, for some of the same purchases; only one of the two can."
+        return _("stands alone too, for some of the same purchases; only one of the two can.")
     return ""
 
 
