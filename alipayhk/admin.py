@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from alipayhk import credential_story, deliveries_today, delivery_story, inbox, notice_story, passes, waiting
 from alipayhk.credential_forms import CardTemplateForm, CredentialForm, CredentialKeyForm
 from alipayhk.models import CardTemplate, Credential, CredentialKey, Notification, PassUpdate
+from members import lookup
 from members.models import Pass
 from pms import clock, formats, scoping
 from pms.filters import OpenFilter, day_of
@@ -29,6 +30,11 @@ def _try_again(request: HttpRequest, notice: Notification) -> object:
 
 def _confirm(request: HttpRequest, notice: Notification) -> object:
     return _judged(waiting.confirm, request, notice)
+
+
+def _acknowledge(request: HttpRequest, notice: Notification) -> object:
+    waiting.acknowledge(notification=notice, by=login_of(request))
+    return _("Noted: the first message stands, and this one waits for nobody any more.")
 
 
 def _judged(judge: Any, request: HttpRequest, notice: Notification) -> object:
@@ -50,7 +56,7 @@ class NotificationAdmin(RecordAdmin):
     list_display = ("number", "state_pill", "why", "mall_name", "received", "repeats_shown")
     list_select_related = ("mall",)
     list_filter = (OpenFilter, "state", "kind", day_of("received_at"), ("mall", scoping.ScopedFilter))
-    search_fields = ("=key", "=user_id")
+    search_fields = ("key__exact",)
     search_help_text = _("Bill number or wallet user ID, in full")
     ordering = ("-pk",)
     sortable_by = ()
@@ -66,14 +72,25 @@ class NotificationAdmin(RecordAdmin):
         Deed(name="confirm", label=_("Confirm and judge"), permission=JUDGE, do=_confirm,
              is_offered=lambda notice: is_doubtful(notice),
              explanation=_("You have looked at what is unusual and stand by the message as it reads.")),
+        Deed(name="acknowledge", label=_("Leave the first standing"), permission=JUDGE, do=_acknowledge,
+             is_offered=lambda notice: notice.state == "CONFLICT" and not notice.is_confirmed,
+             explanation=_("Same number, other content: the first message and its points stay as they are.")),
     )  # fmt: skip
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(state__in=deliveries_today.WAITING)
+        return rows.filter(deliveries_today.NEEDS_A_PERSON)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Lists never load the messages themselves."""
         return super().get_queryset(request).defer("raw_body", "raw_target", "headers")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term or not scoping.is_searchable(search_term):
+            return super().get_search_results(request, queryset, search_term)
+        ids = notice_story.find(search_term.strip(), scoping.sight_of(request))
+        return queryset.filter(pk__in=ids), False
 
     def has_judge_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(JUDGE)
@@ -174,11 +191,7 @@ class PassUpdateAdmin(RecordAdmin):
     )
     list_select_related = ("wallet_pass__member__account", "wallet_pass__mall", "wallet_pass__program")
     list_filter = (CardFilter, "wallet_pass__state")
-    search_fields = (
-        "=wallet_pass__external_id",
-        "=wallet_pass__user_id",
-        "=wallet_pass__member__card_number",
-    )
+    search_fields = ("wallet_pass__user_id__exact",)
     search_help_text = _("Pass ID, wallet user ID or card number, in full")
     ordering = ("-pk",)
     sortable_by = ()
@@ -192,7 +205,8 @@ class PassUpdateAdmin(RecordAdmin):
              field_label=_("Pass ID"),
              is_offered=lambda update: update.wallet_pass.state == Pass.State.EXISTS_UNKNOWN,
              explanation=_("AlipayHK says the card exists but not under which ID. Ask AlipayHK, then enter it here.")),
-        Deed(name="send-again", label=_("Send again"), permission=SEND, do=_send_again, is_main=False,
+        Deed(name="send-again", label=_("Send again"), permission=SEND, do=_send_again,
+             is_main=lambda update: update.dead_at is not None,
              is_offered=lambda update: update.wallet_pass.state != Pass.State.CLOSED),
     )  # fmt: skip
 
@@ -206,6 +220,15 @@ class PassUpdateAdmin(RecordAdmin):
 
     def queue_ordering(self) -> tuple[Any, ...]:
         return (OPEN_SINCE.asc(),)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term or not scoping.is_searchable(search_term):
+            return super().get_search_results(request, queryset, search_term)
+        sight = scoping.sight_of(request)
+        found = lookup.find(search_term, group_ids=sight.group_ids, mall_ids=sight.mall_ids)
+        return queryset.filter(wallet_pass__member__in=found), False
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(SEND)
@@ -314,6 +337,13 @@ class CredentialAdmin(ScopedModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Credential | None = None) -> tuple[str, ...]:
         return ("mall",) if obj else ()
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """What AlipayHK refused was the template as it was: once changed, its cards go on."""
+        super().save_related(request, form, formsets, change)
+        paused = CardTemplate.objects.filter(credential=form.instance, paused_at__isnull=False).first()
+        if paused and any(one.model is CardTemplate and one.has_changed() for one in formsets):
+            passes.resume_template(template=paused, by=login_of(request))
+
     @admin.display(description=_("mall"))
     def mall_name(self, credential: Credential) -> str:
         return formats.name_of(credential.mall)
@@ -331,7 +361,7 @@ class CredentialKeyAdmin(RecordAdmin):
     list_display = ("named", "credential", "state_pill", "fingerprint_shown", "added")
     list_select_related = ("credential__mall",)
     list_filter = ("side", "state")
-    search_fields = ("=fingerprint", "credential__client_id")
+    search_fields = ("fingerprint__exact", "credential__client_id")
     ordering = ("-pk",)
     empty_words = _("No key yet. Keys are added on the page of their credential.")
     deeds = (

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from alipayhk import environments, sealed, signature
@@ -49,11 +50,26 @@ class CredentialForm(SteadyForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
+        self._refuse_foreign_client_ids()
         if self.cleaned_data.get("forget_agent_token"):
             self.instance.sealed_agent_token = ""
         elif self.cleaned_data.get("agent_token"):
             self.instance.sealed_agent_token = sealed.seal(self.cleaned_data["agent_token"])
         return cleaned
+
+    def _refuse_foreign_client_ids(self) -> None:
+        """AlipayHK knows a program by its Client-Id; two programs cannot share one."""
+        mall = self.cleaned_data.get("mall") or (self.instance.mall if self.instance.pk else None)
+        if mall is None:
+            return
+        others = Credential.objects.exclude(mall__group=mall.group_id)
+        for field, ids in (
+            ("client_id", [self.cleaned_data.get("client_id")]),
+            ("client_ids", self.cleaned_data.get("client_ids") or []),
+        ):
+            for one in filter(None, ids):
+                if others.filter(Q(client_id=one) | Q(client_ids__contains=[one])).exists():
+                    self.add_error(field, _("This Client-Id is used by a mall of another program."))
 
 
 class CredentialKeyForm(BaseForm):

@@ -13,7 +13,7 @@ from pms.today import Day, Figure, Latency, Part
 
 LATEST = 200
 MOST = 1000
-WAITING = (Notification.State.PARKED, Notification.State.CONFLICT)
+NEEDS_A_PERSON = Q(state=Notification.State.PARKED) | Q(state=Notification.State.CONFLICT, is_confirmed=False)
 
 
 @today.source(30)
@@ -43,7 +43,7 @@ def _cards_behind(request: HttpRequest) -> Figure:
 
 
 def _waiting(request: HttpRequest) -> Figure:
-    rows = Notification.objects.filter(mall__in=scoping.sight_of(request).mall_ids, state__in=WAITING)
+    rows = Notification.objects.filter(NEEDS_A_PERSON, mall__in=scoping.sight_of(request).mall_ids)
     oldest = rows.order_by("received_at").values_list("received_at", flat=True).first()
     note = (
         _("nothing needs you")

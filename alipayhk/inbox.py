@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 from django.db.transaction import atomic
 
-from alipayhk import judging, messages, passes
+from alipayhk import judging, messages, pass_queue
 from alipayhk.messages import Message, Reading, Unreadable
 from alipayhk.models import Notification
 from loyalty.earning.outcomes import Outcome, Verdict
@@ -89,6 +89,9 @@ SET state = %(state)s, reason = %(reason)s, waits_for = %(waits_for)s, judged_at
     member_id = %(member_id)s
 WHERE id = %(id)s
 """
+
+# The card's wish in the same breath, while the member's account is locked.
+FINISH_AND_WANT = f"WITH wish AS ({pass_queue.WANT}) {FINISH}"
 
 
 def receive(message: Message, *, now: datetime) -> Received:
@@ -196,24 +199,24 @@ def _insert(values: dict[str, Any]) -> Stored:
 def finish(notification_id: int, outcome: Outcome, *, is_first_answer: bool, now: datetime) -> str:
     """Write what became of it and mark the member's cards behind; returns the answer of the webhook."""
     state, answer = STATES[outcome.verdict]
+    values: dict[str, Any] = {
+        "id": notification_id,
+        "state": state,
+        "reason": outcome.reason,
+        "waits_for": "" if outcome.verdict == Verdict.ASK else outcome.waits_for,
+        "judged_at": None if state == Notification.State.PARKED else now,
+        "is_first_answer": is_first_answer,
+        "answer": answer,
+        "transaction_id": outcome.transaction_id,
+        "refund_id": outcome.refund_id,
+        "member_id": outcome.member_id,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            FINISH,
-            {
-                "id": notification_id,
-                "state": state,
-                "reason": outcome.reason,
-                "waits_for": "" if outcome.verdict == Verdict.ASK else outcome.waits_for,
-                "judged_at": None if state == Notification.State.PARKED else now,
-                "is_first_answer": is_first_answer,
-                "answer": answer,
-                "transaction_id": outcome.transaction_id,
-                "refund_id": outcome.refund_id,
-                "member_id": outcome.member_id,
-            },
-        )
-        if outcome.version is not None and outcome.member_id is not None:
-            passes.want(cursor=cursor, member_id=outcome.member_id, version=outcome.version)
+        if outcome.version is None:
+            cursor.execute(FINISH, values)
+        else:
+            wish = pass_queue.wish(member_id=outcome.member_id, version=outcome.version)
+            cursor.execute(FINISH_AND_WANT, values | wish)
     if outcome.verdict in (Verdict.ASK, Verdict.CONFLICT):
         alarm.warning("notification %d needs staff: %s", notification_id, outcome.reason)
     return answer

@@ -31,7 +31,7 @@ def judge(
 ) -> Outcome:
     """`is_confirmed`: staff have looked at what made the notice doubtful, and stand by it."""
     if isinstance(notice, CardRequest):
-        return _join(notice, mall_id=message.mall_id, now=now)
+        return _join(notice, message, now=now)
     if notice.doubt and not is_confirmed:
         return Outcome(verdict=Verdict.ASK, reason=notice.doubt)
     if notice.has_foreign_user:
@@ -91,8 +91,8 @@ def _given_back(notice: RefundNotice, message: Message, *, is_confirmed: bool) -
     )
 
 
-def _join(notice: CardRequest, *, mall_id: int, now: datetime) -> Outcome:
-    mall = Mall.objects.get(pk=mall_id)
+def _join(notice: CardRequest, message: Message, *, now: datetime) -> Outcome:
+    mall = Mall.objects.get(pk=message.mall_id)
     applicant = Applicant(
         wallet=messages.WALLET,
         user_id=notice.user_id,
@@ -101,7 +101,13 @@ def _join(notice: CardRequest, *, mall_id: int, now: datetime) -> Outcome:
         email=notice.email,
         name=notice.name,
     )
-    wallet_pass = enrollment.join(mall=mall, applicant=applicant, evidence="membercard/create", now=now)
+    wallet_pass = enrollment.join(
+        mall=mall,
+        applicant=applicant,
+        evidence="membercard/create",
+        asked_at=min(message.sent_at, now),
+        now=now,
+    )
     member = Member.objects.select_related("program").get(pk=wallet_pass.member_id)
     postings.open_account(member=member, now=now)
     if not CardTemplate.objects.filter(credential__mall=mall).exists():

@@ -7,7 +7,7 @@ from datetime import datetime
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from django.conf import settings
 
-from alipayhk import encryption, keyring, payloads, strict_json
+from alipayhk import encryption, keyring, payloads, strict_json, wire_time
 from alipayhk.models import Credential, CredentialKey, Notification
 from alipayhk.payloads import BillNotice, CardRequest, RefundNotice
 
@@ -38,6 +38,11 @@ class Message:
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def sent_at(self) -> datetime:
+        """When its sender says it was signed; a resend signed anew has a new time, a replay cannot have one."""
+        return wire_time.check_header_time(self.headers["Request-Time"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -277,8 +277,8 @@ class SeenSignature(models.Model):
 class PassUpdate(models.Model):
     """How far one card has come: the account version it should show, and the one AlipayHK acknowledged.
 
-    Also drives the card's creation. All times are on the database's clock. `credential` is the client that
-    calls about this card, empty while its mall has none with a card template. `confirm_at` is when a push confirms what an uncertain answer left open.
+    Also drives the card's creation. All times are on the database's clock. `credential` is the client that calls
+    about this card, empty while its mall has none with a template; `confirm_at` when a push confirms an open answer.
     """
 
     wallet_pass = models.OneToOneField(

@@ -1,18 +1,22 @@
 """What the page of a notification tells, and what it adds to the page of the transaction it became."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from alipayhk import masking
 from alipayhk.models import Notification
 from loyalty.earning import reasons
 from loyalty.earning.models import Refund, Transaction
-from members.models import Member
+from members.models import Member, Pass
 from pms import formats, story
+from pms.scoping import Sight
 from pms.story import Panel
 
+MOST_FOUND = 200
 TONES = {"PROCESSED": "good", "PARKED": "wait", "CONFLICT": "bad", "REJECTED": "bad"}
 
 
@@ -20,7 +24,7 @@ TONES = {"PROCESSED": "good", "PARKED": "wait", "CONFLICT": "bad", "REJECTED": "
 def verdict(request: HttpRequest, notice: Notification) -> Panel:
     return story.facts(_("What became of it"), [
         (_("Reason"), why(notice)),
-        (_("Waits for"), waits_for(notice)),
+        (_("Waits for"), _cure(request, notice)),
         (_("Answer to AlipayHK"), notice.answer),
         (_("Received"), formats.moment(notice.received_at)),
         (_("Judged"), formats.moment(notice.judged_at)),
@@ -86,6 +90,21 @@ def why(notice: Notification) -> str:
     return f"{known or notice.reason} {notice.detail}".strip()
 
 
+def find(text: str, sight: Sight) -> list[int]:
+    """By number, by the member's user ID, or by the user ID it waits for; an index each."""
+    within = Notification.objects.filter(group__in=sight.group_ids)
+    members = Pass.objects.filter(user_id=text, program__group__in=sight.group_ids).values_list(
+        "member_id", flat=True
+    )
+    found = [
+        within.filter(kind__in=Notification.Kind.values, is_first=True, key=text),
+        within.filter(kind__in=Notification.Kind.values, is_first=False, key=text),
+        within.filter(member__in=list(members)),
+        within.filter(state=Notification.State.PARKED, waits_for=f"USER:{text}"),
+    ]
+    return [pk for rows in found for pk in rows.values_list("pk", flat=True)[:MOST_FOUND]]
+
+
 def waits_for(notice: Notification) -> str:
     kind, _colon, name = notice.waits_for.partition(":")
     words = {
@@ -93,6 +112,17 @@ def waits_for(notice: Notification) -> str:
         "STORE": _("the store %(name)s"), "MALL": _("the mall being active again"),
     }  # fmt: skip
     return words[kind] % {"name": name} if kind in words else notice.waits_for or formats.NOTHING
+
+
+def _cure(request: HttpRequest, notice: Notification) -> str:
+    """An unknown store leads to the form that adds it, filled in with what the message says."""
+    kind, _colon, label = notice.waits_for.partition(":")
+    said = waits_for(notice)
+    if kind != "STORE" or not request.user.has_perm("pms.add_store"):
+        return said
+    filled = urlencode({"mall": notice.mall_id, "pms_label": label})
+    address = f"{reverse('admin:pms_store_add')}?{filled}"
+    return formats.two_lines(said, formats.link(address, _("Add this store")))
 
 
 def _staff_sentences() -> dict[str, str]:

@@ -183,9 +183,14 @@ def newer_gap() -> float:
     return min(NEWER_EVERY_SECONDS, *settings.ALIPAYHK_RETRY_DELAYS[1:2])
 
 
+def wish(*, member_id: int | None, version: int) -> dict[str, Any]:
+    """The values of `WANT`."""
+    return {"member_id": member_id, "version": version, "gap": newer_gap()}
+
+
 def want(*, cursor: CursorWrapper, member_id: int, version: int) -> None:
     """Say that the member's cards should show this version of the account; part of the caller's own block."""
-    cursor.execute(WANT, {"member_id": member_id, "version": version, "gap": newer_gap()})
+    cursor.execute(WANT, wish(member_id=member_id, version=version))
 
 
 def notice_new(*, everything: bool = False) -> int:

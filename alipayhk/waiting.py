@@ -86,6 +86,13 @@ def confirm(*, notification: Notification, by: User, now: datetime) -> Notificat
     return try_again(notification=notification, by=by, now=now)
 
 
+def acknowledge(*, notification: Notification, by: User) -> None:
+    """Staff have seen a conflict and leave the first message standing; it waits for nobody any more."""
+    conflict = Notification.objects.filter(pk=notification.pk, state=Notification.State.CONFLICT)
+    conflict.update(is_confirmed=True)
+    log.info("%s has seen conflict %d", by.get_username(), notification.pk)
+
+
 def _judge_safely(notification_id: int, *, now: datetime) -> bool:
     """One that fails must not hold up the others; it is tried again, later each time."""
     try:

@@ -65,7 +65,7 @@ class PunctualWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no typ
         _connections[self.age % SLOTS] = 1 + self.nr_conns
 
     def accept(self, listener: socket.socket) -> None:
-        if 1 + self.nr_conns > min(count for count in _connections if count) + SLACK:
+        if 1 + self.nr_conns > min(filter(None, _connections), default=0) + SLACK:
             time.sleep(HESITATION_SECONDS)
         try:
             sock, peer = listener.accept()

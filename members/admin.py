@@ -7,16 +7,37 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from members import lookup, member_story, newcomers, program_story  # noqa: F401  (they add their panels)
+from members import contact_changes, lookup, member_story, newcomers, program_story  # noqa: F401  (they add their panels)
 from members.models import ContactChange, Member, Program
 from pms import formats, scoping
 from pms.filters import OpenFilter
-from pms.records import Deed, RecordAdmin, pill_by
+from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
 
 
 def _reveal(request: HttpRequest, member: Member) -> object:
     request.session[member_story.REVEALED] = member.pk
     return _("Phone and e-mail are shown once; this was noted in the history.")
+
+
+def _take_over(request: HttpRequest, change: ContactChange) -> object:
+    try:
+        contact_changes.take_over(change=change, by=login_of(request))
+    except contact_changes.ContactTaken as error:
+        raise Refused(
+            _("Another member has this phone number or e-mail address. Nothing was changed.")
+        ) from error
+    except contact_changes.PhoneUnreadable as error:
+        raise Refused(_("The phone cannot be read as a number. Nothing was changed.")) from error
+    return _("The member has the new phone or e-mail now.")
+
+
+def _dismiss(request: HttpRequest, change: ContactChange) -> object:
+    contact_changes.dismiss(change=change, by=login_of(request))
+    return _("The member stays as it is.")
+
+
+def _is_open(change: ContactChange) -> bool:
+    return change.state == ContactChange.State.OPEN
 
 
 @admin.register(Program)
@@ -42,7 +63,7 @@ class MemberAdmin(RecordAdmin):
     list_display = ("card", "name", "phone_shown", "balance", "program_name", "state_pill", "joined")
     list_select_related = ("program", "account")
     list_filter = ("state", ("program", scoping.ScopedFilter))
-    search_fields = ("card_number",)
+    search_fields = ("card_number__exact",)
     search_help_text = _("Phone, e-mail, card number, user ID, pass ID or bill number, in full")
     ordering = ("-pk",)
     sortable_by = ()
@@ -55,7 +76,7 @@ class MemberAdmin(RecordAdmin):
             label=_("Show phone and e-mail"),
             permission="members.view_member",
             do=_reveal,
-            is_main=False,
+            is_main=lambda _: False,
         ),
     )
 
@@ -110,7 +131,7 @@ class ContactChangeAdmin(RecordAdmin):
     list_display = ("member_name", "phone_shown", "email_shown", "state_pill", "noticed")
     list_select_related = ("member",)
     list_filter = (OpenFilter,)
-    search_fields = ("member__card_number",)
+    search_fields = ("member__card_number__exact",)
     search_help_text = _("Card number")
     ordering = ("noticed_at",)
     sortable_by = ()
@@ -119,6 +140,13 @@ class ContactChangeAdmin(RecordAdmin):
         "No contact change waits. One appears here when a wallet sends a phone or e-mail "
         "that differs from the member's."
     )
+
+    deeds = (
+        Deed(name="take-over", label=_("Take over"), permission="members.change_contactchange", do=_take_over,
+             is_offered=_is_open, explanation=_("The member gets this phone or e-mail.")),
+        Deed(name="dismiss", label=_("Leave as it is"), permission="members.change_contactchange", do=_dismiss,
+             is_offered=_is_open, is_main=lambda _: False),
+    )  # fmt: skip
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(state=ContactChange.State.OPEN)

@@ -25,9 +25,10 @@ class Applicant:
 
 
 @atomic
-def join(*, mall: Mall, applicant: Applicant, evidence: str, now: datetime) -> Pass:
+def join(*, mall: Mall, applicant: Applicant, evidence: str, asked_at: datetime, now: datetime) -> Pass:
     """The applicant's pass, with consent in force: the one there is, one linked to a known member, or a new member's.
 
+    What was asked before a withdrawal is an old message come again, and opens no consent.
     The lock on the program's row makes joiners of one program queue, so that nobody is made twice; it is one
     that lets postings of the program pass.
     """
@@ -39,7 +40,7 @@ def join(*, mall: Mall, applicant: Applicant, evidence: str, now: datetime) -> P
         _keep_change(wallet_pass.member, applicant, now=now)
     else:
         wallet_pass = _issue(mall, program, applicant, now=now)
-    _open_consent(wallet_pass, evidence=evidence, now=now)
+    _open_consent(wallet_pass, evidence=evidence, asked_at=asked_at, now=now)
     return wallet_pass
 
 
@@ -101,7 +102,9 @@ def _ask_staff(member: Member, applicant: Applicant, *, held_by: Member | None, 
     )
 
 
-def _open_consent(wallet_pass: Pass, *, evidence: str, now: datetime) -> None:
+def _open_consent(wallet_pass: Pass, *, evidence: str, asked_at: datetime, now: datetime) -> None:
+    if wallet_pass.consents.filter(ended_at__gte=asked_at).exists():
+        return
     Consent.objects.get_or_create(
         wallet_pass=wallet_pass,
         ended_at=None,

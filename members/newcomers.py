@@ -22,5 +22,9 @@ def new_members(request: HttpRequest, day: Day) -> Part:
 
 
 def _joined(request: HttpRequest, day: Day) -> int:
-    groups = scoping.sight_of(request).group_ids
-    return Member.objects.filter(program__group__in=groups, joined_at__range=(day.start, day.now)).count()
+    """Ids rise with time, so the day's first id bounds the look; `joined_at` has no index of its own."""
+    last_before = (
+        Member.objects.filter(joined_at__lt=day.start).order_by("-pk").values_list("pk", flat=True).first()
+    )
+    recent = Member.objects.filter(pk__gt=last_before or 0, joined_at__range=(day.start, day.now))
+    return recent.filter(program__group__in=scoping.sight_of(request).group_ids).count()

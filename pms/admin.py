@@ -47,7 +47,8 @@ class StoreForm(SteadyForm):
         return super().clean()
 
     def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"group"}  # type: ignore[misc, no-any-return]
+        left_out: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return left_out - {"group"} if self.instance.group_id else left_out
 
 
 @admin.register(MallGroup)

@@ -16,7 +16,7 @@ from pms import clock
 # A pill has a word, a color and a sign, since color alone says nothing to one man in twelve.
 SIGNS = {"good": "✓", "wait": "⋯", "bad": "✕", "warn": "!", "quiet": "–", "news": "•"}
 NOTHING = "–"
-AGES = ((86400 * 2, 86400), (3600 * 2, 3600), (60 * 2, 60))
+AGES = ((86400 * 2, 86400), (3600 * 2, 3600), (60, 60))
 
 
 def money(cents: int, currency: str = "HKD") -> str:

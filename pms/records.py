@@ -37,7 +37,7 @@ class Deed:
     is_offered: Callable[[Any], bool] = lambda _: True
     explanation: object = ""
     field_label: object = ""
-    is_main: bool = True
+    is_main: Callable[[Any], bool] = lambda _: True
 
 
 class RecordAdmin(ScopedModelAdmin):
@@ -113,7 +113,10 @@ class RecordAdmin(ScopedModelAdmin):
             "title": capfirst(str(self.title_of(thing))),
             "pill": self.pill_of(thing),
             "panels": story.of(request, thing),
-            "deeds": [(deed, self._address(thing, deed.name)) for deed in self._offered(request, thing)],
+            "deeds": [
+                (deed, self._address(thing, deed.name), deed.is_main(thing))
+                for deed in self._offered(request, thing)
+            ],
             "typed": typed,
         }
         return TemplateResponse(request, "admin/record.html", context)

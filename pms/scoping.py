@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
+from django.db import OperationalError
 from django.db.models import Model, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
 
 from pms.bounded_pages import BoundedPaginator
 from pms.models import Mall, MallGroup, MallStaff, User
@@ -166,7 +168,15 @@ class ScopedModelAdmin(Scoped, BaseAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if any("\x00" in text for values in request.GET.lists() for text in (values[0], *values[1])):
             raise SuspiciousOperation("The address holds a NUL.")
-        return super().changelist_view(request, extra_context)
+        try:
+            return super().changelist_view(request, extra_context)
+        except OperationalError:
+            if not request.GET:
+                raise
+            messages.error(
+                request, _("That took too long on so many rows. Choose a day, or search by a number.")
+            )
+            return HttpResponseRedirect(request.path)
 
     def get_ordering(self, request: HttpRequest) -> Any:
         """A queue that shows what is open shows the oldest first."""

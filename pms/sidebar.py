@@ -64,6 +64,7 @@ JOBS = (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),
         Screen(_("Credentials"), "alipayhk.credential"),
+        Screen(_("Keys"), "alipayhk.credentialkey"),
         Screen(_("Staff logins"), "pms.user"),
     )),
 )  # fmt: skip

@@ -115,6 +115,15 @@ def rows(installation: live.Installation, question: str, *values: object) -> lis
         return connection.execute(question.encode(), values).fetchall()
 
 
+def balance(installation: live.Installation, user_id: str) -> int:
+    """The points of this user in the ledger's own row."""
+    question = """
+        SELECT account.balance FROM ledger_pointaccount account
+        JOIN members_pass card ON card.member_id = account.member_id WHERE card.user_id = %s"""
+    [(points,)] = rows(installation, question, user_id)
+    return int(points)
+
+
 def shown(simulator: live.Simulator, user_id: str) -> list[int | None]:
     """The points on each card of this user."""
     return [card["points"] for card in simulator.control("GET", f"cards?user_id={user_id}")["cards"]]

@@ -102,8 +102,7 @@ def test_the_sdk_joins_pays_and_returns_and_finds_our_answers_genuine(
 
     found = [json.loads(answer["value"])["result"]["resultCode"] for answer in answers]
     assert found == ["SUCCESS"] * 4
-    [kept] = live_installation.state("--member", user_id)["members"]
-    assert kept["balance"] == 150
+    assert callers.balance(live_installation, user_id) == 150
 
 
 def test_the_sdk_finds_our_refusal_genuine_too(sdk_python: Path, caller: Caller) -> None:

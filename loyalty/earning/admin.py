@@ -32,7 +32,7 @@ class TransactionAdmin(RecordAdmin):
     list_display = ("number", "paid", "member_name", "store_name", "amount", "points", "state_pill")
     list_select_related = ("member", "store", "mall", "award", "award__rule_version__rule")
     list_filter = ("state", "channel", day_of("paid_at"), ("mall", scoping.ScopedFilter))
-    search_fields = ("payment_number",)
+    search_fields = ("payment_number__exact",)
     search_help_text = _("Bill number, or a member's phone, card number or user ID, in full")
     ordering = ("-pk",)
     sortable_by = ()
@@ -114,13 +114,24 @@ class RefundAdmin(RecordAdmin):
     list_display = ("title", "refunded", "payment", "amount", "points_taken", "uncollected_shown")
     list_select_related = ("transaction",)
     list_filter = (("transaction__mall", scoping.ScopedFilter),)
-    search_fields = ("=number", "=transaction__payment_number")
+    search_fields = ("number__exact", "transaction__payment_number__exact")
     search_help_text = _("Refund number or bill number, in full")
     ordering = ("-pk",)
     sortable_by = ()
     empty_words = _(
         "No refund found. A refund appears here when AlipayHK reports it and its payment is known."
     )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term or not scoping.is_searchable(search_term):
+            return super().get_search_results(request, queryset, search_term)
+        text = search_term.strip()
+        paid = Refund.objects.filter(transaction__in=_found(text, scoping.sight_of(request)))
+        named = Refund.objects.filter(number=text)
+        ids = [pk for rows in (paid, named) for pk in rows.values_list("pk", flat=True)[:MOST_FOUND]]
+        return queryset.filter(pk__in=ids), False
 
     @admin.display(description=_("refund number"))
     def title(self, refund: Refund) -> str:
@@ -159,7 +170,7 @@ class DuplicateCaseAdmin(RecordAdmin):
     list_display = ("number", "member_name", "amount", "state_pill", "opened")
     list_select_related = ("transaction__member", "transaction__store")
     list_filter = (OpenFilter,)
-    search_fields = ("=transaction__payment_number",)
+    search_fields = ("transaction__payment_number__exact",)
     search_help_text = _("Bill number, in full")
     ordering = ("opened_at",)
     sortable_by = ()

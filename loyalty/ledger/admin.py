@@ -1,8 +1,10 @@
 """Screens of the ledger: read only, since nothing in it is ever changed; redemptions have a desk of their own."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.ledger import account_story
@@ -30,8 +32,8 @@ class PointEntryAdmin(LedgerAdmin):
     list_display = ("line", "kind", "owner", "points_shown", "posted")
     list_select_related = ("posting", "account__member", "account__program")
     list_filter = (("account__program", scoping.ScopedFilter), "posting__kind")
-    search_fields = ("=account__member__card_number", "=posting__source")
-    search_help_text = _("Card number or source")
+    search_fields = ("account__member__card_number__exact",)
+    search_help_text = _("Card number")
 
     @admin.display(description=_("entry"))
     def line(self, entry: PointEntry) -> str:
@@ -63,8 +65,15 @@ class PostingAdmin(LedgerAdmin):
     list_display = ("line", "kind_pill", "source_shown", "program_name", "posted")
     list_select_related = ("program",)
     list_filter = ("kind", ("program", scoping.ScopedFilter))
-    search_fields = ("=source",)
+    search_fields = ("source__exact",)
     search_help_text = _("Source")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """With every kind named, the unique index on kind and source answers."""
+        kinds = queryset.filter(kind__in=Posting.Kind.values) if search_term else queryset
+        return super().get_search_results(request, kinds, search_term)
 
     @admin.display(description=_("posting"))
     def line(self, posting: Posting) -> str:
@@ -96,7 +105,7 @@ class PointAccountAdmin(StatementPages, LedgerAdmin):
     list_display = ("owner", "kind", "balance_shown", "version_shown", "changed")
     list_select_related = ("member", "program")
     list_filter = ("kind", ("program", scoping.ScopedFilter))
-    search_fields = ("=member__card_number",)
+    search_fields = ("member__card_number__exact",)
     search_help_text = _("Card number")
 
     @admin.display(description=_("owner"))
@@ -128,7 +137,7 @@ class PointLotAdmin(LedgerAdmin):
     list_display = ("line", "owner", "remaining_shown", "points_shown", "expires")
     list_select_related = ("account__member", "account__program")
     list_filter = (("account__program", scoping.ScopedFilter),)
-    search_fields = ("=account__member__card_number",)
+    search_fields = ("account__member__card_number__exact",)
     search_help_text = _("Card number")
 
     @admin.display(description=_("lot"))

@@ -11,6 +11,7 @@ const grouped = (value) => (value == null ? "–" : value.toLocaleString("en"));
 function axis(scale, side, isGrid) {
   return {
     scale, side, stroke: color("--ink-2"), size: place.clientWidth < 500 ? 44 : 62, font: "12px system-ui, sans-serif",
+    incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6],
     grid: { show: isGrid, stroke: color("--line"), width: 1 }, ticks: { show: false },
     values: (_, ticks) => ticks.map(grouped),
   };

@@ -285,9 +285,12 @@ def withdrawn(mall: Wallet) -> tuple[bytes, dict[str, str]]:
 
 def test_joining_again_after_a_withdrawal_opens_a_new_consent(mall: Wallet) -> None:
     body, _ = withdrawn(mall)
+    target = mall.path("CARD")
+    # A second ahead: milliseconds on the wire must not decide what came after the withdrawal.
+    later = mall.sign(target, body, time=wallet.header_time(clock.now() + timedelta(seconds=1)))
 
     with changes.only(changes.NOTIFICATION, "members_consent"):
-        answer = mall.send("CARD", body)
+        answer = mall.post(target, body, later)
 
     assert answer.verdict == SUCCESS
     assert (Consent.objects.count(), Consent.objects.filter(ended_at=None).count()) == (2, 1)
@@ -298,6 +301,24 @@ def test_a_mere_replay_does_not_reopen_a_consent(mall: Wallet) -> None:
 
     with changes.only(changes.NOTIFICATION):
         answer = mall.post(mall.path("CARD"), body, headers)
+
+    assert answer.verdict == SUCCESS
+    assert not Consent.objects.filter(ended_at=None).exists()
+
+
+def test_not_even_the_replay_of_a_resend_reopens_a_consent(mall: Wallet) -> None:
+    card = mall.card()
+    body, target = wallet.encoded(card), mall.path("CARD")
+    resent = mall.sign(target, body, time=wallet.header_time(clock.now() - timedelta(minutes=1)))
+    for headers in (
+        mall.sign(target, body, time=wallet.header_time(clock.now() - timedelta(minutes=2))),
+        resent,
+    ):
+        assert mall.post(target, body, headers).verdict == SUCCESS
+    enrollment.withdraw(wallet_pass=Pass.objects.get(user_id=card["userId"]), now=clock.now())
+
+    with changes.only(changes.NOTIFICATION):
+        answer = mall.post(target, body, resent)
 
     assert answer.verdict == SUCCESS
     assert not Consent.objects.filter(ended_at=None).exists()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests import live
+from tests import factories, live
 from tests.alipayhk import web
 from tests.alipayhk.wallet import STRANGER, SUCCESS, TOO_MANY
 from tests.alipayhk.web import Web, request
@@ -280,3 +280,23 @@ def test_b163_a_header_of_a_megabyte_is_refused(site: Web, path: str) -> None:
         status = client.recv(12)
 
     assert status in (b"HTTP/1.1 431", b"HTTP/1.1 400", b"")
+
+
+def test_b017_a_revoked_key_is_refused_at_once_by_every_process_and_a_new_one_taken(
+    site: Web, path: str
+) -> None:
+    """The mall itself was registered while these processes ran."""
+    newer = factories.key_pair("ALIPAYHK 2")
+    site.register(public_keys=[web.public_key(2, newer)])
+    bodies = [site.bill() for _ in range(6)]
+    by_newer = [request(path, body, site.alipayhk.sign(path, body, key=newer, version=2)) for body in bodies]
+
+    taken = [site.send(raw).verdict for raw in by_newer[:3]]
+    site.register(public_keys=[web.public_key(2, newer) | {"state": "REVOKED"}])
+    refused = [site.send(raw).verdict for raw in by_newer]
+    body = site.bill()
+    by_older = site.send(request(path, body, site.signed(body)))
+
+    assert set(taken) == {SUCCESS}
+    assert set(refused) == {STRANGER}
+    assert by_older.verdict == SUCCESS

@@ -182,7 +182,7 @@ class Wallet:
         )
         factories.ConsentFactory.create(wallet_pass=wallet_pass, began_at=clock.now() - timedelta(days=30))
         postings.open_account(member=wallet_pass.member, now=clock.now())
-        factories.PassUpdateFactory.create(wallet_pass=wallet_pass)
+        factories.PassUpdateFactory.create(wallet_pass=wallet_pass, credential=self.credential)
         return wallet_pass
 
     def genuine(self, kind: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 import psycopg
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from alipayhk import signature
 from alipayhk.models import Credential
@@ -57,13 +58,19 @@ class Web:
             ).fetchone()
         return int(found[0]) if found else 0
 
+    def register(self, **alipayhk: Any) -> None:
+        """Change the mall's credential while everything runs."""
+        changed = document()
+        changed["alipayhk"] = {"client_id": CLIENT_ID, **alipayhk}
+        self.installation.manage("register_mall", "-", given=json.dumps(changed))
+
     def log(self) -> str:
         return self.installation.serve.output()
 
 
 def opened(installation: live.Installation) -> Web:
     """Registers the mall, and lets its one member join over HTTP."""
-    installation.manage("register_mall", "-", given=json.dumps(document(installation)))
+    installation.manage("register_mall", "-", given=json.dumps(document()))
     mall = Wallet(
         mall=Mall(tag=TAG),
         credential=Credential(client_id=CLIENT_ID),
@@ -76,7 +83,7 @@ def opened(installation: live.Installation) -> Web:
     return web
 
 
-def document(installation: live.Installation) -> dict[str, Any]:
+def document() -> dict[str, Any]:
     return {
         "group": {"label": "20239999", "name_en": "Framing", "name_zh": "框"},
         "mall": {"label": "20239999001", "tag": TAG, "name_en": "Framing Plaza", "name_zh": "框廣場"},
@@ -88,7 +95,7 @@ def document(installation: live.Installation) -> dict[str, Any]:
             "merchant_id": "2160120041113167",
             "private_key": signature.private_pem(OURS),
             "private_key_version": 1,
-            "public_keys": [{"version": 1, "key": signature.public_base64(ALIPAYHK.public_key())}],
+            "public_keys": [public_key(1, ALIPAYHK)],
             "card_template": {
                 "code": "22023041200135606000000000297866",
                 "type": "COUPON",
@@ -99,6 +106,10 @@ def document(installation: live.Installation) -> dict[str, Any]:
         },
         "stores": [{"pms_label": PMS_LABEL, "name_en": "Corner", "name_zh": "角"}],
     }
+
+
+def public_key(version: int, pair: RSAPrivateKey) -> dict[str, Any]:
+    return {"version": version, "key": signature.public_base64(pair.public_key())}
 
 
 def request(

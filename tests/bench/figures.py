@@ -5,6 +5,8 @@ import statistics
 from dataclasses import dataclass
 
 Json = dict[str, object]
+# From here on the ratios say as much about the neighbors as about us.
+CROWDED = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,14 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Rounds of one size. Its ratio is the median of the rounds' own, so that a slow minute harms both sides alike."""
+    """Rounds of one size. Its ratio is the median of the rounds' own, so that a slow minute harms both sides alike.
+
+    `others` is the share of the machine that other programs took meanwhile, where it is known.
+    """
 
     floor: float
     rounds: tuple[Round, ...]
+    others: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -43,6 +49,7 @@ class Series:
             "spread": [round(min(ratios), 4), round(max(ratios), 4)],
             "ours": round(statistics.median(turn.ours for turn in self.rounds), 1),
             "base": round(statistics.median(turn.base for turn in self.rounds), 1),
+            "others": self.others,
             "rounds": [{"ours": round(turn.ours, 1), "base": round(turn.base, 1)} for turn in self.rounds],
         }
 
@@ -137,6 +144,11 @@ class Report:
         ]
         if self.pace:
             lines += ["", *_pace_rows(self.pace)]
+        if any((series.others or 0) > CROWDED for sizes in self.ratios.values() for series in sizes.values()):
+            lines += [
+                "",
+                "Other programs took much of this machine meanwhile: measure again when it is quiet.",
+            ]
         return "\n".join(lines)
 
 

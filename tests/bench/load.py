@@ -106,7 +106,9 @@ class Callers:
             raise Refused(f"no answer in {PATIENCE:g} s")
         for key, _ in ready:
             caller: Caller = key.data
-            caller.answer += _read(caller.sock)
+            caller.answer += (read := _read(caller.sock))
+            if not read:
+                raise Refused("the connection was closed")
             if _is_whole(caller.answer):
                 load.answered.append(Answered(caller.number, caller.due, time.perf_counter()))
                 self._idle.append(caller)
@@ -124,6 +126,6 @@ def _is_whole(answer: bytes) -> bool:
     if payloads.SUCCESS in answer and answer.startswith(GOOD) and answer.endswith(ENDINGS):
         return True
     head, gap, body = answer.partition(b"\r\n\r\n")
-    if not answer or (gap and (not head.startswith(GOOD) or len(body) > LONGEST_BODY)):
-        raise Refused(f"answered: {answer[:1000].decode(errors='replace') or 'connection closed'}")
+    if gap and (not head.startswith(GOOD) or len(body) > LONGEST_BODY):
+        raise Refused(f"answered: {answer[:1000].decode(errors='replace')}")
     return False

@@ -12,7 +12,7 @@ from importlib import metadata
 
 import psycopg
 
-from tests.bench import baseline, figures, pace, web, world
+from tests.bench import baseline, figures, neighbors, pace, web, world
 from tests.bench.baseline import Baseline, BaselineFailed
 from tests.bench.figures import Report, Round, Series
 from tests.bench.load import Callers, Refused
@@ -20,7 +20,7 @@ from tests.bench.notices import Bills, Signer
 from tests.bench.web import WebFailed
 from tests.bench.world import World
 
-S1_FLOOR, S2_FLOOR = 0.12, 10.0
+FLOORS = {"S1": 0.12, "S2": 10.0}
 SIZES = (16, 64)
 S2_SIZE = 16
 WARM_UP_SECONDS = 2.0
@@ -118,8 +118,8 @@ def _ratios(extent: Extent, filled: World, signer: Signer, app: str) -> dict[str
                 run_ours = connections.enter_context(ours.called_by(size))
                 if size == S2_SIZE:
                     against["S2"] = connections.enter_context(plain.called_by(size))
-                for name, rounds in _take_turns(extent, size, run_ours, against).items():
-                    found[name][str(size)] = Series({"S1": S1_FLOOR, "S2": S2_FLOOR}[name], tuple(rounds))
+                for name, series in _take_turns(extent, size, run_ours, against).items():
+                    found[name][str(size)] = series
         ours.check_work()
         plain.check_work()
     return found
@@ -129,11 +129,12 @@ def _pgbench(base: Baseline, size: int) -> Run:
     return lambda seconds: base.run(clients=size, seconds=int(seconds))
 
 
-def _take_turns(extent: Extent, size: int, ours: Run, against: dict[str, Run]) -> dict[str, list[Round]]:
+def _take_turns(extent: Extent, size: int, ours: Run, against: dict[str, Run]) -> dict[str, Series]:
     """Every other round begins with the other side, so that neither always comes after a quiet moment."""
     for run in (ours, *against.values()):
         run(WARM_UP_SECONDS)
     found: dict[str, list[Round]] = {name: [] for name in against}
+    before = neighbors.ticks()
     for number in range(extent.rounds):
         turns = {"": ours, **against}
         order = list(turns) if number % 2 == 0 else list(reversed(turns))
@@ -141,7 +142,9 @@ def _take_turns(extent: Extent, size: int, ours: Run, against: dict[str, Run]) -
         for name in against:
             found[name].append(Round(ours=rates[""], base=rates[name]))
         _say(f"{size} callers, round {number + 1}: " + _told(rates))
-    return found
+    after = neighbors.ticks()
+    others = round(after.others_since(before), 3) if before and after else None
+    return {name: Series(FLOORS[name], tuple(rounds), others) for name, rounds in found.items()}
 
 
 def _told(rates: dict[str, float]) -> str:

@@ -9,6 +9,7 @@ from alipayhk import payloads
 from tests.bench import figures
 from tests.bench.figures import Pace, Report, Round, Series, Waits
 from tests.bench.load import Answered, Callers, Load, Refused
+from tests.bench.neighbors import Ticks
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(payloads.SUCCESS), payloads.SUCCESS)
 
@@ -34,6 +35,7 @@ def test_the_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
         "spread": [0.1, 0.3],
         "ours": 90,
         "base": 300,
+        "others": None,
         "rounds": [{"ours": 200, "base": 1000}, {"ours": 90, "base": 300}, {"ours": 10, "base": 100}],
     }
 
@@ -43,6 +45,23 @@ def test_the_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
 )
 def test_a_floor_is_met_by_the_median_alone(ratios: tuple[float, ...], is_met: bool) -> None:
     assert series(*ratios).is_met is is_met
+
+
+def test_a_crowded_machine_is_named_in_the_table_and_changes_no_verdict() -> None:
+    crowded = Series(0.12, (Round(ours=200, base=1000),), others=0.5)
+
+    report = Report({"S1": {"16": crowded}}, None, {})
+
+    assert "measure again" in report.table()
+    assert "measure again" not in Report({"S1": {"16": series(0.2)}}, None, {}).table()
+    assert report.ok
+
+
+def test_what_others_took_is_what_was_busy_and_not_ours() -> None:
+    before = Ticks(total=1000, busy=500, ours=100)
+
+    assert Ticks(total=2000, busy=1300, ours=400).others_since(before) == 0.5
+    assert Ticks(total=2000, busy=900, ours=600).others_since(before) == 0.0
 
 
 def test_percentiles_are_waits_that_really_happened() -> None:

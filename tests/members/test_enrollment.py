@@ -17,13 +17,16 @@ NOW = factories.MOMENT
 
 @pytest.fixture
 def mall() -> Mall:
-    return factories.ProgramFactory.create(group=(found := factories.MallFactory.create()).group) and found
+    found = factories.MallFactory.create()
+    factories.ProgramFactory.create(group=found.group)
+    return found
 
 
 def join(mall: Mall, user_id: str = "2160120037098191", **details: Any) -> Pass:
     known: dict[str, Any] = {"phone": "+85298765432", "phone_raw": "98765432", "email": "", "name": "Chan"}
+    asked_at = details.pop("asked_at", NOW)
     applicant = Applicant(wallet="ALIPAYHK", user_id=user_id, **known | details)
-    return enrollment.join(mall=mall, applicant=applicant, evidence="test", now=details.pop("now", NOW))
+    return enrollment.join(mall=mall, applicant=applicant, evidence="test", asked_at=asked_at, now=NOW)
 
 
 def test_somebody_new_becomes_a_member_with_a_pass_and_a_consent(mall: Mall) -> None:
@@ -107,13 +110,22 @@ def test_a_withdrawal_ends_the_consent_and_a_second_one_has_nothing_to_end(mall:
 def test_joining_after_a_withdrawal_begins_another_consent(mall: Mall) -> None:
     enrollment.withdraw(wallet_pass=join(mall), now=NOW + timedelta(days=1))
 
-    wallet_pass = join(mall)
+    wallet_pass = join(mall, asked_at=NOW + timedelta(days=2))
 
     assert list(Consent.objects.order_by("pk").values_list("ended_at", flat=True)) == [
         NOW + timedelta(days=1),
         None,
     ]
     assert wallet_pass.consents.count() == 2
+
+
+@pytest.mark.parametrize("hours", [0, 23, 24])
+def test_what_was_asked_before_a_withdrawal_opens_no_consent(mall: Mall, hours: int) -> None:
+    enrollment.withdraw(wallet_pass=join(mall), now=NOW + timedelta(days=1))
+
+    wallet_pass = join(mall, asked_at=NOW + timedelta(hours=hours))
+
+    assert wallet_pass.consents.filter(ended_at=None).count() == 0
 
 
 def test_a_withdrawal_before_the_consent_began_ends_it_as_it_begins(mall: Mall) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loyalty.earning import recount
-from loyalty.earning.models import Refund, Transaction
+from loyalty.earning.models import Refund
 from loyalty.earning.outcomes import Verdict
 from loyalty.ledger import proof
 from tests.loyalty.earning.plain import HALF_UP, LUMINA, shopper
@@ -32,10 +32,11 @@ def model_points(rule: dict[str, Any], amount: int, net: int) -> int:
     judged = net if rule["is_min_spend_on_net"] else amount
     if judged < rule["min_spend_cents"] or amount < rule["min_spend_cents"]:
         return 0
-    counted = min(net, rule["max_spend_cents"] or net)
-    exact = counted * rule.get("points_numerator", 1), 100 * rule.get("points_denominator", 1)
-    whole, rest = divmod(*exact)
-    return whole + (1 if rule["rounding"] == "HALF_UP" and 2 * rest >= exact[1] else 0)
+    counted: int = min(net, rule["max_spend_cents"] or net)
+    divisor: int = 100 * rule.get("points_denominator", 1)
+    numerator: int = rule.get("points_numerator", 1)
+    whole, rest = divmod(counted * numerator, divisor)
+    return whole + (1 if rule["rounding"] == "HALF_UP" and 2 * rest >= divisor else 0)
 
 
 @examples
@@ -49,14 +50,15 @@ def test_any_order_and_any_duplication_end_at_what_the_model_says(
     rule: dict[str, Any], amount: int, parts: list[int], data: st.DataObject
 ) -> None:
     member = shopper(rule)
-    purchase = Transaction.objects.get(pk=member.pays(amount).transaction_id)
+    purchase = member.buys(amount)
     doubled = [
         *range(len(parts)),
         *data.draw(st.lists(st.sampled_from(range(len(parts))), max_size=4) if parts else st.just([])),
     ]
     order = data.draw(st.permutations(doubled))
 
-    refunded, seen = 0, set()
+    refunded = 0
+    seen: set[int] = set()
     for number in order:
         outcome = member.is_refunded(purchase, parts[number], key=f"R{number}", number=f"R{number}")
         if number not in seen and refunded + parts[number] <= amount:
@@ -72,7 +74,7 @@ def test_any_order_and_any_duplication_end_at_what_the_model_says(
 @given(amount=st.integers(10_000, 400_000), cuts=st.lists(st.integers(0, 400_000), max_size=5))
 def test_a_full_refund_in_any_pieces_leaves_nothing(amount: int, cuts: list[int]) -> None:
     member = shopper(LUMINA)
-    purchase = Transaction.objects.get(pk=member.pays(amount).transaction_id)
+    purchase = member.buys(amount)
     edges = sorted({0, amount, *(cut for cut in cuts if cut < amount)})
 
     for low, high in itertools.pairwise(edges):

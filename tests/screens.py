@@ -1,0 +1,36 @@
+"""What tests of staff screens share: the screens, their rows, addresses of pages."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from factory.django import DjangoModelFactory
+
+from pms.records import RecordAdmin
+from tests import factories
+from tests.factories import UserFactory
+
+FACTORIES: dict[type[Model], Any] = {
+    found._meta.model: found
+    for found in vars(factories).values()
+    if isinstance(found, type) and issubclass(found, DjangoModelFactory)
+}
+SCREENS = list(admin.site._registry.values())
+FROZEN = [screen for screen in SCREENS if isinstance(screen, RecordAdmin)]
+
+
+def name(screen: Any) -> str:
+    return f"{screen.opts.app_label}_{screen.opts.model_name}"
+
+
+def page_of(row: Model, kind: str = "change", *more: str) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{kind}", args=[row.pk, *more])
+
+
+def seen_all() -> Client:
+    """A browser with a login that sees everything."""
+    client = Client()
+    client.force_login(UserFactory.create(is_superuser=True, username="root"))
+    return client
