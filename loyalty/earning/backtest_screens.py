@@ -67,7 +67,7 @@ class BacktestRunAdmin(RecordAdmin):
     deeds = (
         Deed(
             name="cancel", label=gettext_lazy("Cancel"), permission="earning.add_backtestrun",
-            do=_cancel, is_offered=lambda run: run.is_open, is_main=False,
+            do=_cancel, is_offered=lambda run: run.is_open, is_main=lambda _: False,
         ),
     )  # fmt: skip
 

@@ -265,12 +265,17 @@ def _check_column(model: type[Any], name: str, value: Any, path: str, faults: li
         return
     if column.choices and value not in dict(column.flatchoices) and not (column.blank and value == ""):
         faults.append(f"{path}: must be one of {', '.join(map(str, dict(column.flatchoices)))}.")
-    elif kind is str and not column.blank and not value.strip():
-        faults.append(f"{path}: must not be empty.")
-    elif kind is str and column.max_length and len(value) > column.max_length:
-        faults.append(f"{path}: must have at most {column.max_length} letters.")
-    elif kind is int and not _lowest(name) <= value <= _highest(column):
+    elif isinstance(value, str):
+        faults.extend(_text_faults(column, value, path))
+    elif kind is int and isinstance(value, int) and not _lowest(name) <= value <= _highest(column):
         faults.append(f"{path}: must be between {_lowest(name)} and {_highest(column)}.")
+
+
+def _text_faults(column: "Field[Any, Any]", value: str, path: str) -> Iterator[str]:
+    if not column.blank and not value.strip():
+        yield f"{path}: must not be empty."
+    elif column.max_length and len(value) > column.max_length:
+        yield f"{path}: must have at most {column.max_length} letters."
 
 
 def _lowest(name: str) -> int:

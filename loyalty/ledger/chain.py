@@ -197,7 +197,8 @@ def _blocks() -> Iterator[Block]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(BLOCKS)
         while row := cursor.fetchone():
-            yield Block(*row[:5], bytes(row[5]), *row[6:])
+            values = (*row[:5], bytes(row[5]), *row[6:])
+            yield Block(*values)
 
 
 def _shortened() -> Iterator[Breach]:

@@ -19,7 +19,9 @@ def last_proof(request: HttpRequest, day: Day) -> Part:
     note = formats.sentence(_("%(age)s ago"), age=formats.age(run.ended_at))
     if request.user.is_superuser:
         note = formats.sentence("{note} · {told}", note=note, told=_told(run))
-    return Part(figures=[Figure(label=_("Proof"), shown=shown, note=note, tone="good" if run.is_green else "bad")])
+    return Part(
+        figures=[Figure(label=_("Proof"), shown=shown, note=note, tone="good" if run.is_green else "bad")]
+    )
 
 
 def _told(run: ProofRun) -> str:

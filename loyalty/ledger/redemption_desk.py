@@ -62,7 +62,8 @@ class RedemptionAdmin(RecordAdmin):
     deeds = (
         Deed(name="confirm", label=_("Confirm redemption"), permission=CHANGE, do=_confirm, is_offered=_is_open,
              explanation=_("The points are spent.")),
-        Deed(name="release", label=_("Release"), permission=CHANGE, do=_release, is_offered=_is_open, is_main=False,
+        Deed(name="release", label=_("Release"), permission=CHANGE, do=_release, is_offered=_is_open,
+             is_main=lambda _thing: False,
              explanation=_("The points go back to the member.")),
     )  # fmt: skip
 

@@ -102,7 +102,8 @@ def tampering() -> list[tuple[str, list[str], list[str]]]:
          [f"UPDATE ledger_pointaccount SET balance = balance - 1 WHERE id = {entry.account_id}"]),
         (f"ledger_posting {new}: it has no entries.",
          [f"INSERT INTO ledger_posting (id, program_id, kind, source, posted_at) OVERRIDING SYSTEM VALUE"
-          f" VALUES ({new}, {block.program_id}, 'ADJUST', 'x', now())"], [f"DELETE FROM ledger_posting WHERE id = {new}"]),
+          f" VALUES ({new}, {block.program_id}, 'ADJUST', 'x', now())"],
+         [f"DELETE FROM ledger_posting WHERE id = {new}"]),
         (f"ledger_pointentry {issued.pk}: it was removed after block",
          [f"DELETE FROM ledger_pointentry WHERE posting_id = {entry.posting_id}"],
          [f"INSERT INTO ledger_pointentry {columns} OVERRIDING SYSTEM VALUE VALUES {row},"

@@ -24,7 +24,7 @@ def shown(gateway: Gateway, wallet_pass: Pass) -> int:
     outbound.hurry(wallet_pass)
     passes.notice_changes()
     passes.drain()
-    return gateway.card(wallet_pass).points
+    return gateway.card(wallet_pass).points or 0
 
 
 def carded_spender(gateway: Gateway, *, points: int) -> tuple[Pass, Spender]:

@@ -31,10 +31,11 @@ STATEMENTS = (
     """CREATE TEMP TABLE purchase AS SELECT row_number() OVER () AS n, account.id AS account_id, account.member_id,
         template.* FROM ledger_pointaccount account JOIN template ON template.kind = account.member_id %% %(sets)s
     WHERE account.kind = 'MEMBER'""",
-    """INSERT INTO earning_transaction (id, group_id, mall_id, store_id, member_id, channel, state, amount_cents, currency,
-        paid_at, recorded_at, payment_number, mainland_number, acquirer_number, receipt_number, store_label, merchant_id,
-        merchant_name, tender, item)
-    SELECT n, %(group)s, %(mall)s, %(store)s, member_id, 'WALLET', CASE WHEN points > 0 THEN 'EARNED' ELSE 'NOTHING' END,
+    """INSERT INTO earning_transaction (id, group_id, mall_id, store_id, member_id, channel, state, amount_cents,
+        currency, paid_at, recorded_at, payment_number, mainland_number, acquirer_number, receipt_number,
+        store_label, merchant_id, merchant_name, tender, item)
+    SELECT n, %(group)s, %(mall)s, %(store)s, member_id, 'WALLET',
+        CASE WHEN points > 0 THEN 'EARNED' ELSE 'NOTHING' END,
         cents, 'HKD', paid_at, paid_at, 'B' || n, '', '', '', 'S', '', '', '', '' FROM purchase""",
     """INSERT INTO earning_numberclaim (group_id, kind, number, transaction_id)
     SELECT %(group)s, 'PAYMENT', 'B' || n, n FROM purchase""",
@@ -46,8 +47,8 @@ STATEMENTS = (
     WHERE purchase.points > 0 ORDER BY n""",
     """INSERT INTO ledger_pointlot (account_id, posting_id, points, remaining, is_held)
     SELECT account_id, n, points, points, false FROM purchase WHERE points > 0""",
-    """INSERT INTO earning_award (transaction_id, posting_id, points, pending_points, counted_cents, facts, versions, rooms,
-        lines, reasons, conditions, awarded_at)
+    """INSERT INTO earning_award (transaction_id, posting_id, points, pending_points, counted_cents, facts, versions,
+        rooms, lines, reasons, conditions, awarded_at)
     SELECT n, CASE WHEN points > 0 THEN n END, points, 0, counted, facts, versions, rooms, lines, reasons, conditions,
         paid_at FROM purchase""",
     """UPDATE ledger_pointaccount account SET balance = sums.points, version = sums.number

@@ -8,7 +8,9 @@ from pms.operator_command import OperatorCommand
 
 
 class Command(OperatorCommand):
-    help = "Recompute every sum, balance, lot, limit, award and refund; exit non-zero if a row breaks a promise."
+    help = (
+        "Recompute every sum, balance, lot, limit, award and refund; exit non-zero if a row breaks a promise."
+    )
 
     def handle(self, *_: object, **__: object) -> None:
         run = certificate.prove(clock=clock.now, tell=self.stdout.write)

@@ -56,6 +56,10 @@ class Shopper:
         }
         return awards.earn(purchase=Purchase(**values | facts), now=TUESDAY + timedelta(minutes=1))
 
+    def buys(self, cents: int) -> Transaction:
+        self.pays(cents)
+        return self.wallet_pass.member.transactions.order_by("-pk")[0]
+
     def is_refunded(self, transaction: Transaction, cents: int, **facts: Any) -> Outcome:
         key = f"R{next(self.numbers)}"
         values: dict[str, Any] = {

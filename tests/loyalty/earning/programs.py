@@ -1,4 +1,4 @@
-"""The three demo programs as the tests' shoppers meet them: program files loaded, stores of every category, a member."""
+"""The three demo programs as the tests' shoppers meet them: files loaded, stores of every category, a member."""
 
 import json
 from dataclasses import dataclass, field

@@ -62,10 +62,7 @@ def tables() -> dict[str, int]:
     """Rows by table, of everything but back-tests."""
     names = [name for name in connection.introspection.table_names() if name != "earning_backtestrun"]
     with connection.cursor() as cursor:
-        return {
-            name: cursor.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
-            for name in names
-        }
+        return {name: cursor.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
 
 
 @pytest.mark.parametrize("program", ["lumina", "verdant", "pier8"])
@@ -150,10 +147,12 @@ def test_a_back_test_says_how_far_it_is_and_stops_when_told() -> None:
     shopper.pays(50000)
     heard: list[int] = []
 
+    def stops(judged: int) -> bool:
+        heard.append(judged)
+        return False
+
     with pytest.raises(backtest.Canceled):
-        backtest.compare(
-            question(shopper, codes(shopper)[0]), goes_on=lambda judged: bool(heard.append(judged))
-        )
+        backtest.compare(question(shopper, codes(shopper)[0]), goes_on=stops)
 
     assert heard == [0]
 

@@ -1,7 +1,8 @@
 """Limits, budgets and once-only benefits when many payments come at one instant, on a database of the test's own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 import pytest
@@ -19,7 +20,7 @@ AT_ONCE = 20
 
 
 @pytest.fixture
-def many(fresh_database: Database) -> Iterator[Callable[[list[Callable[[], Award]]], list[Award]]]:
+def many(fresh_database: Database) -> Callable[[list[Callable[[], Award]]], list[Award]]:
     """Runs payments at one instant, each in a thread and a transaction of its own."""
 
     def run(payments: list[Callable[[], Award]]) -> list[Award]:
@@ -36,7 +37,7 @@ def many(fresh_database: Database) -> Iterator[Callable[[list[Callable[[], Award
         with ThreadPoolExecutor(len(payments)) as pool:
             return list(pool.map(pay, payments))
 
-    yield run
+    return run
 
 
 def test_twenty_payments_at_once_never_exceed_a_daily_limit(
@@ -69,7 +70,7 @@ def test_a_campaigns_budget_is_never_exceeded_by_many_members_at_once(
     members = [first, *(_another(first) for _ in range(9))]
     in_autumn = TUESDAY.replace(month=9, day=12)
 
-    awards = many([lambda m=member: m.pays(10_000, at=in_autumn) for member in members])
+    awards = many([partial(member.pays, 10_000, at=in_autumn) for member in members])
 
     assert sum(award.points for award in awards) == 10 * 100 + 120
     assert BudgetUse.objects.get().used == 2_000_000
