@@ -220,8 +220,6 @@ def _rule_in(given: Mapping[str, Any], path: str, faults: list[str]) -> tuple[Na
     draft_fields = {f.name: f for f in fields(Draft)}
     _unknown(given, (*NAMING, *draft_fields), path, faults)
     naming = {name: _text(given.get(name), name, f"{path}.{name}", faults) for name in NAMING}
-    if naming["kind"] not in Rule.Kind.values:
-        faults.append(f"{path}.kind: must be one of {', '.join(Rule.Kind.values)}.")
     values = {
         name: _draft_value(name, given[name], f"{path}.{name}", faults)
         for name in draft_fields
