@@ -261,14 +261,18 @@ def _check_column(model: type[Any], name: str, value: Any, path: str, faults: li
             f"{path}: must be a {'whole number' if kind is int else 'text' if kind is str else 'true or false'}."
         )
         return
+    faults.extend(f"{path}: {fault}" for fault in _unfit(column, name, value))
+
+
+def _unfit(column: Any, name: str, value: Any) -> Iterator[str]:
     if column.choices and value not in dict(column.flatchoices) and not (column.blank and value == ""):
-        faults.append(f"{path}: must be one of {', '.join(map(str, dict(column.flatchoices)))}.")
-    elif kind is str and not column.blank and not value.strip():
-        faults.append(f"{path}: must not be empty.")
-    elif kind is str and column.max_length and len(value) > column.max_length:
-        faults.append(f"{path}: must have at most {column.max_length} letters.")
-    elif kind is int and not _lowest(name) <= value <= _highest(column):
-        faults.append(f"{path}: must be between {_lowest(name)} and {_highest(column)}.")
+        yield f"must be one of {', '.join(map(str, dict(column.flatchoices)))}."
+    elif isinstance(value, str) and not column.blank and not value.strip():
+        yield "must not be empty."
+    elif isinstance(value, str) and column.max_length and len(value) > column.max_length:
+        yield f"must have at most {column.max_length} letters."
+    elif type(value) is int and not _lowest(name) <= value <= _highest(column):
+        yield f"must be between {_lowest(name)} and {_highest(column)}."
 
 
 def _lowest(name: str) -> int:
