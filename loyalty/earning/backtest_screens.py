@@ -3,6 +3,7 @@
 A rule holds for a whole group, and so does what a back-test tells: only who sees all malls of a group sees any.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,8 @@ from pms import clock, formats, scoping, story
 from pms.models import Mall
 from pms.records import Deed, RecordAdmin, Refused, pill_by
 from pms.story import Panel
+
+log = logging.getLogger(__name__)
 
 TONES = {"WAITING": "wait", "RUNNING": "news", "DONE": "good", "CANCELED": "quiet", "FAILED": "bad"}
 
@@ -157,7 +160,8 @@ def start(request: HttpRequest, *, program: Program, naming: Naming, draft: Draf
     )
     try:
         tasks.backtest.delay(run_id=run.pk)
-    except OperationalError:
+    except OperationalError as error:
+        log.warning("no worker could be told of back-test %d: %s", run.pk, error)
         backtest_runs.fail(run=run, now=clock.now())
         messages.error(request, _("No worker could be told of the back-test. Nothing was judged; try again."))
     return HttpResponseRedirect(reverse("admin:earning_backtestrun_change", args=[run.pk]))

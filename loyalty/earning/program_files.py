@@ -220,8 +220,6 @@ def _rule_in(given: Mapping[str, Any], path: str, faults: list[str]) -> tuple[Na
     draft_fields = {f.name: f for f in fields(Draft)}
     _unknown(given, (*NAMING, *draft_fields), path, faults)
     naming = {name: _text(given.get(name), name, f"{path}.{name}", faults) for name in NAMING}
-    if naming["kind"] not in Rule.Kind.values:
-        faults.append(f"{path}.kind: must be one of {', '.join(Rule.Kind.values)}.")
     values = {
         name: _draft_value(name, given[name], f"{path}.{name}", faults)
         for name in draft_fields
@@ -263,19 +261,18 @@ def _check_column(model: type[Any], name: str, value: Any, path: str, faults: li
             f"{path}: must be a {'whole number' if kind is int else 'text' if kind is str else 'true or false'}."
         )
         return
+    faults.extend(f"{path}: {fault}" for fault in _unfit(column, name, value))
+
+
+def _unfit(column: Any, name: str, value: Any) -> Iterator[str]:
     if column.choices and value not in dict(column.flatchoices) and not (column.blank and value == ""):
-        faults.append(f"{path}: must be one of {', '.join(map(str, dict(column.flatchoices)))}.")
-    elif isinstance(value, str):
-        faults.extend(_text_faults(column, value, path))
-    elif kind is int and isinstance(value, int) and not _lowest(name) <= value <= _highest(column):
-        faults.append(f"{path}: must be between {_lowest(name)} and {_highest(column)}.")
-
-
-def _text_faults(column: "Field[Any, Any]", value: str, path: str) -> Iterator[str]:
-    if not column.blank and not value.strip():
-        yield f"{path}: must not be empty."
-    elif column.max_length and len(value) > column.max_length:
-        yield f"{path}: must have at most {column.max_length} letters."
+        yield f"must be one of {', '.join(map(str, dict(column.flatchoices)))}."
+    elif isinstance(value, str) and not column.blank and not value.strip():
+        yield "must not be empty."
+    elif isinstance(value, str) and column.max_length and len(value) > column.max_length:
+        yield f"must have at most {column.max_length} letters."
+    elif type(value) is int and not _lowest(name) <= value <= _highest(column):
+        yield f"must be between {_lowest(name)} and {_highest(column)}."
 
 
 def _lowest(name: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -263,21 +264,21 @@ class RuleForm(forms.Form):
     def clean_min_spend_cents(self) -> int:
         return self.cleaned_data["min_spend_cents"] or 0
 
-    @property
+    @cached_property
     def naming(self) -> Naming:
         values = self.cleaned_data
         code = self.latest.rule.code if self.latest else values["code"]
         return Naming(code=code, kind=self.kind, name_en=values["name_en"], name_zh=values["name_zh"])
 
-    @property
+    @cached_property
     def draft(self) -> Draft:
-        """What the form says, over what the former version said."""
+        """What the form says, over what the former version said; kept, since a fault takes its value away."""
         values = {
             name: self.cleaned_data[name] for name in (*FIELDS[self.kind], "is_off") if name in self.fields
         }
         return replace(drafts.of(self.latest) if self.latest else Draft(), **values)
 
-    @property
+    @cached_property
     def begins_at(self) -> datetime | None:
         found: datetime | None = self.cleaned_data["effective_at"]
         return found

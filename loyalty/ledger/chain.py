@@ -197,8 +197,8 @@ def _blocks() -> Iterator[Block]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(BLOCKS)
         while row := cursor.fetchone():
-            values = (*row[:5], bytes(row[5]), *row[6:])
-            yield Block(*values)
+            block_id, program_id, number, last, count, digests, previous_hash, block_hash = row
+            yield Block(block_id, program_id, number, last, count, bytes(digests), previous_hash, block_hash)
 
 
 def _shortened() -> Iterator[Breach]:

@@ -19,7 +19,7 @@ from tests.loyalty.ledger.spenders import Spender
 pytestmark = pytest.mark.django_db
 
 
-def shown(gateway: Gateway, wallet_pass: Pass) -> int:
+def shown(gateway: Gateway, wallet_pass: Pass) -> int | None:
     """What the card shows after the worker looked for changes, as it does every few seconds."""
     outbound.hurry(wallet_pass)
     passes.notice_changes()

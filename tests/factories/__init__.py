@@ -5,8 +5,10 @@ from tests.factories.people import (
     ConsentFactory,
     ContactChangeFactory,
     MemberFactory,
+    MemberTierFactory,
     PassFactory,
     ProgramFactory,
+    TierFactory,
 )
 from tests.factories.places import (
     PASSWORD,
@@ -18,11 +20,13 @@ from tests.factories.places import (
 )
 from tests.factories.points import (
     ExpiryNoticeFactory,
+    LedgerBlockFactory,
     PointAccountFactory,
     PointEntryFactory,
     PointLotFactory,
     PostingFactory,
     ProgramAccountFactory,
+    ProofRunFactory,
     RedemptionFactory,
     RedemptionPartFactory,
 )
@@ -65,10 +69,12 @@ __all__ = [
     "CredentialKeyFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
+    "LedgerBlockFactory",
     "MallFactory",
     "MallGroupFactory",
     "MallStaffFactory",
     "MemberFactory",
+    "MemberTierFactory",
     "NotificationFactory",
     "NumberClaimFactory",
     "PassCallFactory",
@@ -80,6 +86,7 @@ __all__ = [
     "PostingFactory",
     "ProgramAccountFactory",
     "ProgramFactory",
+    "ProofRunFactory",
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
@@ -87,6 +94,7 @@ __all__ = [
     "RuleVersionFactory",
     "SeenSignatureFactory",
     "StoreFactory",
+    "TierFactory",
     "TransactionFactory",
     "UserFactory",
     "key_pair",

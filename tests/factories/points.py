@@ -8,10 +8,12 @@ from factory.django import DjangoModelFactory
 
 from loyalty.ledger.models import (
     ExpiryNotice,
+    LedgerBlock,
     PointAccount,
     PointEntry,
     PointLot,
     Posting,
+    ProofRun,
     Redemption,
     RedemptionPart,
 )
@@ -118,3 +120,28 @@ class ExpiryNoticeFactory(DjangoModelFactory[ExpiryNotice]):
     days_ahead = 30
     points = factory.SelfAttribute("lot.remaining")
     noticed_at = MOMENT
+
+
+class LedgerBlockFactory(DjangoModelFactory[LedgerBlock]):
+    """A row like a block; a chain that holds is sealed by `chain`."""
+
+    class Meta:
+        model = LedgerBlock
+
+    program = factory.SubFactory(ProgramFactory)
+    number = factory.Sequence(lambda n: n + 1)
+    last_entry_id = 1
+    entry_count = 1
+    digests = b""
+    block_hash = "0" * 64
+    sealed_at = MOMENT
+
+
+class ProofRunFactory(DjangoModelFactory[ProofRun]):
+    class Meta:
+        model = ProofRun
+
+    began_at = MOMENT
+    ended_at = MOMENT
+    is_green = True
+    counts = factory.LazyFunction(dict)

@@ -1,5 +1,6 @@
 """Back-tests: past transactions judged again under a draft, in memory; nothing is written but the run's own row."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,11 +14,12 @@ from loyalty.earning.models import BacktestRun, RuleVersion
 from loyalty.earning.rule_versions import Naming
 from pms import clock
 from tests import factories
-from tests.loyalty.earning import programs
+from tests.loyalty.earning import crowd, programs
 from tests.loyalty.earning.programs import TUESDAY, Shopper
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
+PAYMENTS = 4000
 SINCE, UNTIL = TUESDAY - DAY, TUESDAY + 60 * DAY
 
 
@@ -147,12 +149,12 @@ def test_a_back_test_says_how_far_it_is_and_stops_when_told() -> None:
     shopper.pays(50000)
     heard: list[int] = []
 
-    def stops(judged: int) -> bool:
+    def goes_on(judged: int) -> bool:
         heard.append(judged)
         return False
 
     with pytest.raises(backtest.Canceled):
-        backtest.compare(question(shopper, codes(shopper)[0]), goes_on=stops)
+        backtest.compare(question(shopper, codes(shopper)[0]), goes_on=goes_on)
 
     assert heard == [0]
 
@@ -270,3 +272,17 @@ def test_the_ten_most_changed_members_are_named_both_ways() -> None:
 
     assert (told["better"], told["worse"], told["same"]) == (1, 1, 1)
     assert (told["largest_gains"], told["largest_losses"]) == ([(1, 5)], [(2, -7)])
+
+
+def test_a_hundred_thousand_transactions_cost_less_than_thirty_seconds_of_a_processor() -> None:
+    """Shown on a few thousand: the cost of one does not depend on how many there are."""
+    shopper = programs.shopper("lumina")
+    award = shopper.pays(50000)
+    crowd.gather(shopper, award, payments=PAYMENTS, members=PAYMENTS // 20)
+    began = time.process_time()
+
+    tally = backtest.compare(question(shopper, codes(shopper)[0], points_numerator=2))
+
+    seconds = time.process_time() - began
+    assert tally.all.transactions == PAYMENTS + 1
+    assert seconds * 100_000 / PAYMENTS < 30
