@@ -57,7 +57,7 @@ class Background:
                 command, env=variables, stdout=output, stderr=output, stdin=subprocess.DEVNULL, **options
             )
 
-    def wait_until_ready(self, seconds: float = 60) -> None:
+    def wait_until_ready(self, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not any(line.startswith("ready ") for line in self.output().splitlines()):
             if self.process.poll() is not None or time.monotonic() > end:
@@ -142,7 +142,7 @@ class Installation:
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             run_command("manage", *arguments), env=self.variables, input=given, text=True,
-            capture_output=True, timeout=60, check=False,
+            capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         if check and done.returncode:
             raise CommandFailed(f"{' '.join(arguments)}: {done.stderr or done.stdout}")

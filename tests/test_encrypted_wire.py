@@ -13,6 +13,9 @@ from tests.alipayhk.raw_gateway import RawGateway, Request
 from tests.callers import Caller
 from tests.live import Json
 
+# The first test may have to wait for the installation to start.
+pytestmark = pytest.mark.timeout(300)
+
 PASS_ID = "2026112119027102002030000000001"
 AGENT_TOKEN = "planted-agent-token-20231121"
 

@@ -10,6 +10,9 @@ from tests import callers, live
 from tests.callers import Caller, Sent
 from tests.live import Json
 
+# The first test may have to wait for the installation to start.
+pytestmark = pytest.mark.timeout(300)
+
 # Enough at once that each web process gets some.
 SHOTS = 12
 

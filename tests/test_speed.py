@@ -15,6 +15,9 @@ import pytest
 from tests import callers, live
 from tests.callers import Caller, Sent
 
+# The first test may have to wait for the installation to start.
+pytestmark = pytest.mark.timeout(300)
+
 PER_SECOND = 30
 SECONDS = 15
 MEMBERS = 30

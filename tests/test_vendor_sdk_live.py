@@ -19,6 +19,9 @@ from tests.alipayhk.raw_gateway import RawGateway, Request, result
 from tests.callers import Caller
 from tests.live import Json
 
+# The first test may have to wait for the installation to start.
+pytestmark = pytest.mark.timeout(300)
+
 PEER = Path(__file__).parent / "alipayhk" / "vendor_sdk_peer.py"
 
 

@@ -25,17 +25,31 @@ def main(arguments: list[str]) -> int:
     try:
         with Installation(home, "bench", given=test.given() | more) as installation:
             installation.migrate()
-            command = [sys.executable, "-m", "tests.bench", *_with_absolute_paths(arguments)]
-            return subprocess.run(command, cwd=ROOT, env=installation.environment, check=False).returncode
+            return _run(_with_absolute_paths(arguments), installation.environment)
     except processes.StopRequested:
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _run(arguments: list[str], variables: dict[str, str]) -> int:
+    child = subprocess.Popen([sys.executable, "-m", "tests.bench", *arguments], cwd=ROOT, env=variables)
+    try:
+        return child.wait()
+    except processes.StopRequested:
+        child.terminate()
+        child.wait()  # it has web processes, and perhaps a whole installation, to stop first
+        raise
+
+
 def _with_absolute_paths(arguments: list[str]) -> list[str]:
     """`--json FILE` means the caller's folder, not ours."""
-    return [
-        str(Path(argument).absolute()) if before == "--json" else argument
-        for before, argument in zip(["", *arguments], arguments, strict=False)
-    ]
+    found = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        name, equals, path = argument.partition("=")
+        if before == "--json":
+            argument = str(Path(argument).absolute())
+        elif name == "--json" and equals:
+            argument = f"--json={Path(path).absolute()}"
+        found.append(argument)
+    return found

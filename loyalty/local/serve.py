@@ -111,7 +111,7 @@ def _log(installation: Installation, name: str) -> Path:
     return installation.home.logs / f"{name}.log"
 
 
-def _wait_until_ready(installation: Installation, address: str, seconds: int = 60) -> None:
+def _wait_until_ready(installation: Installation, address: str, seconds: int = 120) -> None:
     answer = "it did not answer"
     for _ in range(seconds * 10):
         installation.supervisor.watch(0.1)

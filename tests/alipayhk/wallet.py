@@ -10,19 +10,22 @@ import time as clock_of_the_test
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.urls import get_resolver
 
-from alipayhk import payloads, signature
+from alipayhk import payloads, sealed, signature
 from alipayhk.models import Credential, CredentialKey
 from loyalty import wsgi
 from loyalty.earning.models import RuleVersion
 from loyalty.ledger import postings
+from loyalty.ledger.models import PointAccount
 from members.models import Pass
 from pms import clock
 from pms.clock import HONG_KONG
@@ -284,10 +287,40 @@ def lumina(**figures: Any) -> Wallet:
         rule=rule, number=1, points_numerator=1, published_at=factories.MOMENT, **base | figures
     )
     credential = factories.CredentialFactory.create(mall=mall)
-    # The same rows in every test, so that the process parses each key once and not once a test (50 ms).
-    number = CredentialKey.objects.count()
-    factories.CredentialKeyFactory.create(pk=PARSED + number, credential=credential, pair=ALIPAYHK)
-    factories.CredentialKeyFactory.create(pk=PARSED + number + 1, credential=credential, ours=True, pair=OURS)
+    CredentialKey.objects.bulk_create(_keys(credential))
     factories.CardTemplateFactory.create(credential=credential)
-    postings.open_program_accounts(program=program, now=factories.MOMENT)
+    kinds = [kind for kind in PointAccount.Kind.values if kind != PointAccount.Kind.MEMBER]
+    PointAccount.objects.bulk_create(
+        PointAccount(program=program, kind=kind, changed_at=factories.MOMENT) for kind in kinds
+    )
     return Wallet(mall=mall, credential=credential, store=store)
+
+
+def _keys(credential: Credential) -> list[CredentialKey]:
+    """The same rows in every test, so that the process parses each key once and not once a test (50 ms)."""
+    number = PARSED + CredentialKey.objects.count()
+    return [
+        CredentialKey(pk=number, credential=credential, side="ALIPAYHK", **_described(ALIPAYHK)),
+        CredentialKey(
+            pk=number + 1,
+            credential=credential,
+            side="OURS",
+            sealed_private_key=_sealed(),
+            **_described(OURS),
+        ),
+    ]
+
+
+@cache
+def _sealed() -> str:
+    return sealed.seal(signature.private_pem(OURS))
+
+
+@cache
+def _described(pair: RSAPrivateKey) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "public_key": signature.public_base64(pair.public_key()),
+        "fingerprint": signature.public_fingerprint(pair.public_key()),
+        "added_at": factories.MOMENT,
+    }

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import django
 
+from loyalty.local import processes
+
 django.setup()
 
 from tests.bench import figures, measuring  # noqa: E402 - the models of what is measured need Django first
@@ -19,11 +21,15 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
     options = parser.parse_args(arguments)
+    # A stop must unwind everything that was started, down to the servers of a whole installation.
+    processes.stop_on_signals()
     try:
         report = measuring.measure(measuring.QUICK if options.quick else measuring.FULL)
     except measuring.FAILURES as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except processes.StopRequested:
+        return 130
     if options.json:
         options.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
     print(report.table())
