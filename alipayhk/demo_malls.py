@@ -1,6 +1,6 @@
-"""The Lumina demo group: three malls as `register_mall` documents, and people who could walk in. All invented.
+"""The three demo groups: malls as `register_mall` documents, and people who could walk in. All invented.
 
-Agrees with the mall that the simulator offers, so that both can be registered, in any order.
+What their programs pay is in `loyalty/earning/programs/`.
 """
 
 from collections.abc import Iterator
@@ -9,23 +9,30 @@ from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 
-GROUP: Json = {"label": "20230316", "name_en": "Lumina", "name_zh": "朗曜"}
-PROGRAM: Json = {
-    "name_en": "Lumina Club",
-    "name_zh": "朗曜會",
-    "points_per_hkd": "1",
-    "rounding": "FLOOR",
-    "min_spend_cents": 10_000,
-    "min_spend_on_net": True,
-    "max_spend_cents": 3_000_000,
-    "joining_grace_days": 1,
-    "negative_balance": "ALLOW_NEGATIVE",
-}
+
+class DemoGroup(NamedTuple):
+    """A mall group; `name` is also that of its program file."""
+
+    name: str
+    label: str
+    name_en: str
+    name_zh: str
+    program_en: str
+    program_zh: str
+
+
+LUMINA = DemoGroup("lumina", "20230316", "Lumina", "朗曜", "Lumina Club", "朗曜會")
+VERDANT = DemoGroup("verdant", "20230317", "Verdant", "翠庭", "V Rewards", "翠庭獎賞")
+PIER8 = DemoGroup("pier8", "20230318", "Pier 8", "八號碼頭", "Pier Points", "碼頭積分")
+GROUPS = {group.name: group for group in (LUMINA, VERDANT, PIER8)}
+# The group of the mall that every simulator offers, with a plain program; see `simulator/register.py`.
+SIMULATED_GROUP = "20230390"
 
 
 class DemoMall(NamedTuple):
-    """`number` keeps the labels and numbers of the malls' stores apart."""
+    """`number` keeps the merchant numbers of the malls' stores apart."""
 
+    group: DemoGroup
     number: int
     code: str
     tag: str
@@ -34,9 +41,12 @@ class DemoMall(NamedTuple):
 
 
 MALLS = (
-    DemoMall(1, "LP", "lumina-plaza", "Lumina Plaza", "朗曜廣場"),
-    DemoMall(2, "LG", "lumina-garden", "Lumina Garden", "朗曜花園"),
-    DemoMall(3, "LW", "lumina-walk", "Lumina Walk", "朗曜坊"),
+    DemoMall(LUMINA, 1, "LP", "lumina-plaza", "Lumina Plaza", "朗曜廣場"),
+    DemoMall(LUMINA, 2, "LG", "lumina-garden", "Lumina Garden", "朗曜花園"),
+    DemoMall(LUMINA, 3, "LW", "lumina-walk", "Lumina Walk", "朗曜坊"),
+    DemoMall(VERDANT, 4, "VP", "verdant-place", "Verdant Place", "翠庭薈"),
+    DemoMall(VERDANT, 5, "VA", "verdant-arts", "Verdant Arts", "翠庭藝坊"),
+    DemoMall(PIER8, 6, "P8", "pier-8", "Pier 8", "八號碼頭"),
 )
 
 _FIRST = (
@@ -69,6 +79,17 @@ TRADES = (
     Trade("JEWELLERY", 3, (("Jewellery", "珠寶"),)),
 )
 
+# Stores that rules and worked examples name: code, category, English and Chinese name.
+NAMED_STORES = {
+    "lumina-plaza": (
+        ("LP-210", "DINING", "Harbour Noodles", "海港麵家"),
+        ("LP-S12", "FASHION", "Thread Street", "線街時裝"),
+        ("LP-J01", "JEWELLERY", "Jade Lantern", "玉燈珠寶"),
+    ),
+    "verdant-place": (("VP-088", "FASHION", "Green Thread", "翠線時裝"),),
+    "pier-8": (("P8-C03", "DINING", "Kettle & Crumb", "壺說咖啡"),),
+}
+
 # Name and phone; whoever joins at AlipayHK with the phone gets this membership.
 PEOPLE = (
     ("Chan Mei Ling", "+85261230001"),
@@ -82,37 +103,48 @@ PEOPLE = (
 
 def document(mall: DemoMall) -> Json:
     """The mall without its credential: that comes from AlipayHK, or from a simulator."""
+    group = mall.group
     return {
-        "group": GROUP,
+        "group": {"label": group.label, "name_en": group.name_en, "name_zh": group.name_zh},
         "mall": {
-            "label": f"20230316{mall.number:03d}",
+            "label": f"{group.label}{mall.number:03d}",
             "tag": mall.tag,
             "name_en": mall.name_en,
             "name_zh": mall.name_zh,
         },
-        "program": PROGRAM,
-        "stores": [_store(mall, place, *shop) for place, shop in enumerate(_shops(), 1)],
+        "program": {"name_en": group.program_en, "name_zh": group.program_zh},
+        "stores": [_store(mall, place, *shop) for place, shop in enumerate(_shops(mall), 1)],
     }
 
 
-def _shops() -> Iterator[tuple[str, str, str, bool]]:
-    """Category, English and Chinese name, takes part: about as many of each as a large mall has."""
+def _shops(mall: DemoMall) -> Iterator[tuple[str, str, str, str, bool]]:
+    """Code, category, English and Chinese name, takes part: about as many of each as a large mall has."""
+    codes = _codes(mall)
     for trade in TRADES:
         earning = [*product(trade.kinds, _FIRST)][: trade.number - len(trade.excluded)]
         for kind, first in earning:
-            yield trade.category, f"{first[0]} {kind[0]}", f"{first[1]}{kind[1]}", True
+            yield next(codes), trade.category, f"{first[0]} {kind[0]}", f"{first[1]}{kind[1]}", True
         for name_en, name_zh in trade.excluded:
-            yield trade.category, f"Lumina {name_en}", f"朗曜{name_zh}", False
+            names = f"{mall.group.name_en} {name_en}", f"{mall.group.name_zh}{name_zh}"
+            yield next(codes), trade.category, *names, False
+    for code, category, name_en, name_zh in NAMED_STORES.get(mall.tag, ()):
+        yield code, category, name_en, name_zh, True
 
 
-def _store(mall: DemoMall, place: int, category: str, name_en: str, name_zh: str, takes_part: bool) -> Json:
+def _codes(mall: DemoMall) -> Iterator[str]:
+    return (f"{mall.code}-{401 + place}" for place in range(1000))
+
+
+def _store(
+    mall: DemoMall, place: int, code: str, category: str, name_en: str, name_zh: str, takes_part: bool
+) -> Json:
     number = mall.number * 1000 + place
     return {
-        "pms_label": f"PMS{number}",
+        "pms_label": code,
         "partner_id": "20230324",
-        "merchant_id": f"2160987655{number:04d}",
+        "merchant_id": f"2160987656{number:04d}",
         "store_id": f"S{number}",
-        "code": f"{mall.code}-{400 + place}",
+        "code": code,
         "name_en": name_en,
         "name_zh": name_zh,
         "category": category,

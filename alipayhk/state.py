@@ -152,15 +152,14 @@ def _members(which: Q) -> list[Json]:
         {
             "user_ids": [user_id for user_id, _ in cards[member_id]],
             "balance": balance,
-            # Points on hold come with rules that hold them.
-            "pending": 0,
+            "pending": pending or 0,
             "uncollected": uncollected.get(member_id, 0),
             "entries_sum": sums.get(account_id, 0),
             "version": version,
             "passes": [card for _, card in cards[member_id]],
         }
-        for account_id, member_id, balance, version in accounts.order_by("member_id").values_list(
-            "pk", "member_id", "balance", "version"
+        for account_id, member_id, balance, version, pending in accounts.order_by("member_id").values_list(
+            "pk", "member_id", "balance", "version", "pending__balance"
         )
     ]
 

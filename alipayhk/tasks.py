@@ -1,12 +1,13 @@
 """What Celery runs: each task is one call into the domain, carries no fact, and may run any number of times at once."""
 
+import logging
 import threading
 import time
 from datetime import timedelta
 
 from celery import shared_task
 
-from alipayhk import passes, waiting
+from alipayhk import certificate, passes, waiting
 from pms import clock
 
 # Cards due so soon are waited for, so that the quick attempts do not have to wait for the next turn.
@@ -63,6 +64,8 @@ class _Pushes:
 
 _pushes = _Pushes()
 
+alarm = logging.getLogger("loyalty.alarm")
+
 
 @shared_task(name="alipayhk.tasks.push_passes")  # type: ignore[untyped-decorator]  # Celery has no types
 def push_passes() -> None:
@@ -101,3 +104,11 @@ def notice_all_changes() -> None:
     """Compare every card with its balance: what nobody said and no recent change shows."""
     passes.notice_changes(everything=True)
     passes.drain()
+
+
+@shared_task(name="alipayhk.tasks.prove")  # type: ignore[untyped-decorator]
+def prove() -> None:
+    """The proof of the night; its certificate is on the staff's front page."""
+    run = certificate.prove(clock=clock.now, tell=alarm.error)
+    if not run.is_green:
+        alarm.error("promises are broken: %s", run.counts)

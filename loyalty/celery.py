@@ -8,18 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
 
 from django.conf import settings
 
-TIMETABLE: dict[str, tuple[str, float]] = {
-    # name: (task, every so many seconds)
+TIMETABLE: dict[str, tuple[str, Any]] = {
+    # name: (task, every so many seconds, or a time of day in Hong Kong)
     "push cards that are behind": ("alipayhk.tasks.push_passes", 2),
     "settle what waits or was lost": ("alipayhk.tasks.sweep", 5),
     "compare every card with its balance": ("alipayhk.tasks.notice_all_changes", 600),
     "show that the worker still listens": ("loyalty.celery.show_life", 10),
+    "give back points of codes nobody confirmed": ("loyalty.ledger.tasks.release_overdue_redemptions", 10),
+    "free points whose hold is over": ("loyalty.ledger.tasks.release_holds", 60),
+    "expire points and warn of those that will": (
+        "loyalty.ledger.tasks.expire_and_warn",
+        crontab(hour=0, minute=1),
+    ),
+    "seal entries that are settled": ("loyalty.ledger.tasks.seal", 600),
+    "prove every point": ("alipayhk.tasks.prove", crontab(hour=3, minute=31)),
+    "review tiers whose keeping is over": ("loyalty.earning.tasks.review_tiers", crontab(hour=0, minute=11)),
 }
+# A message of the night may wait this long for a worker; its work does not depend on the hour.
+NIGHTLY_LIFE = 6 * 3600
 
 # A worker waits for its broker and comes back to it; kombu's own 1 h and 100 s would hide lost work so long.
 WORKER_TRANSPORT: dict[str, Any] = {
@@ -65,8 +77,12 @@ app.conf.update(
     enable_utc=True,
     timezone="Asia/Hong_Kong",
     beat_schedule={
-        name: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
-        for name, (task, seconds) in TIMETABLE.items()
+        name: {
+            "task": task,
+            "schedule": when,
+            "options": {"expires": NIGHTLY_LIFE if isinstance(when, crontab) else when},
+        }
+        for name, (task, when) in TIMETABLE.items()
     },
     beat_schedule_filename=str(Path(settings.LOYALTY_HOME) / "celerybeat-schedule"),
 )

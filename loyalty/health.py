@@ -10,6 +10,8 @@ REQUIRED_SETTINGS = {"fsync": "on", "full_page_writes": "on"}
 GUARDED_TABLES = {
     "ledger_posting": 2,
     "ledger_pointentry": 3,
+    "ledger_ledgerblock": 2,
+    "ledger_proofrun": 2,
     "earning_ruleversion": 2,
     "earning_award": 2,
     "earning_refund": 2,

@@ -8,10 +8,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from members import contact_changes, lookup, member_story, newcomers, program_story  # noqa: F401  (they add their panels)
-from members.models import ContactChange, Member, Program
+from members.models import ContactChange, Member, Program, Tier
 from pms import formats, scoping
 from pms.filters import OpenFilter
 from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
+from pms.scoping import ScopedModelAdmin
+from pms.steady_forms import SteadyForm
 
 
 def _reveal(request: HttpRequest, member: Member) -> object:
@@ -55,6 +57,46 @@ class ProgramAdmin(RecordAdmin):
 
     def title_of(self, thing: Program) -> object:
         return formats.name_of(thing)
+
+
+@admin.register(Tier)
+class TierAdmin(ScopedModelAdmin):
+    """The ladder of a program. What was earned keeps the factor of its day; a change counts from now on."""
+
+    group_path = "program__group"
+    form = SteadyForm
+    is_addable = is_changeable = True
+    list_display = ("named", "code", "program_name", "spend", "factor")
+    list_select_related = ("program",)
+    list_filter = (("program", scoping.ScopedFilter),)
+    search_fields = ("code", "name_en", "name_zh")
+    ordering = ("program", "min_spend_cents")
+    sortable_by = ()
+    autocomplete_fields = ("program",)
+    fields = (
+        "program", "code", "name_en", "name_zh", "min_spend_cents", "factor_numerator", "factor_denominator", "seen",
+    )  # fmt: skip
+    empty_words = _("No tier yet: every member earns alike. Add the lowest first, with no spend.")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tier | None = None) -> tuple[str, ...]:
+        """Rules and awards name a tier by its code."""
+        return ("program", "code") if obj else ()
+
+    @admin.display(description=_("tier"))
+    def named(self, tier: Tier) -> str:
+        return formats.two_lines(tier.name_en, tier.name_zh)
+
+    @admin.display(description=_("program"))
+    def program_name(self, tier: Tier) -> str:
+        return formats.name_of(tier.program)
+
+    @admin.display(description=_("net spend"))
+    def spend(self, tier: Tier) -> str:
+        return formats.column(formats.money(tier.min_spend_cents))
+
+    @admin.display(description=_("points factor"))
+    def factor(self, tier: Tier) -> str:
+        return formats.column(f"{tier.factor_numerator / tier.factor_denominator:g}×")
 
 
 @admin.register(Member)

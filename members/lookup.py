@@ -39,3 +39,12 @@ def phone_of(text: str) -> str:
     except phonenumbers.NumberParseException:
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def holder(text: str, *, group_id: int) -> Member | None:
+    """The one member of the group with this card number or wallet user ID; None if there is none, or two."""
+    wanted = text.strip()
+    members = Member.objects.filter(program__group=group_id)
+    ids = set(members.filter(card_number=wanted.upper()).values_list("pk", flat=True)[:2])
+    ids |= set(members.filter(passes__user_id=wanted).values_list("pk", flat=True)[:3])
+    return members.select_related("program").get(pk=ids.pop()) if len(ids) == 1 else None

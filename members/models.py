@@ -15,6 +15,16 @@ class Program(models.Model):
         STOP_AT_ZERO = "STOP_AT_ZERO", _("stops at zero")
         PENDING_ONLY = "PENDING_ONLY", _("takes pending points only")
 
+    class Expiry(models.TextChoices):
+        NEVER = "NEVER", _("never")
+        DAYS = "DAYS", _("days after payment")
+        MONTH_END = "MONTH_END", _("months after payment, then month end")
+        YEAR_END = "YEAR_END", _("31 December; paid in December: end of next February")
+
+    class TierWindow(models.TextChoices):
+        ROLLING_YEAR = "ROLLING_YEAR", _("the last 12 months")
+        CALENDAR_YEAR = "CALENDAR_YEAR", _("the calendar year")
+
     group = models.OneToOneField(
         MallGroup, on_delete=models.PROTECT, related_name="program", verbose_name=_("group")
     )
@@ -27,10 +37,64 @@ class Program(models.Model):
         choices=NegativeBalance,
         default=NegativeBalance.ALLOW_NEGATIVE,
     )
+    manual_window_days = models.PositiveSmallIntegerField(_("window for manual channels (days)"), default=14)
+    expiry = models.CharField(_("points expire"), max_length=16, choices=Expiry, default=Expiry.NEVER)
+    expiry_count = models.PositiveSmallIntegerField(_("days or months to expiry"), default=0)
+    tier_window = models.CharField(
+        _("tier spend counts over"), max_length=16, choices=TierWindow, default=TierWindow.ROLLING_YEAR
+    )
+    redemption_points_per_hkd = models.PositiveIntegerField(_("points for HK$1 redeemed"), default=250)
+    redemption_min_points = models.PositiveIntegerField(_("smallest redemption (points)"), default=2500)
+    redemption_seconds = models.PositiveSmallIntegerField(
+        _("life of a redemption code (seconds)"), default=120
+    )
+    returns_redeemed_points = models.BooleanField(_("redeemed points go back on a refund"), default=False)
 
     class Meta:
         verbose_name = _("program")
         verbose_name_plural = _("programs")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(expiry__in=["NEVER", "YEAR_END"], expiry_count=0)
+                | Q(expiry__in=["DAYS", "MONTH_END"], expiry_count__gt=0),
+                name="%(app_label)s_%(class)s_expiry_has_its_count",
+            ),
+            models.CheckConstraint(
+                condition=Q(redemption_points_per_hkd__gt=0) & Q(redemption_min_points__gt=0),
+                name="%(app_label)s_%(class)s_redemption_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name_en} {self.name_zh} (#{self.pk})"
+
+
+class Tier(models.Model):
+    """A level of a program, reached by net spend in the program's window. The lowest asks for no spend."""
+
+    program = models.ForeignKey(
+        Program, on_delete=models.PROTECT, related_name="tiers", verbose_name=_("program")
+    )
+    code = models.CharField(_("code"), max_length=16)
+    name_en = models.CharField(_("name (English)"), max_length=64)
+    name_zh = models.CharField(_("name (Chinese)"), max_length=64)
+    min_spend_cents = models.BigIntegerField(_("net spend (cents)"), default=0)
+    factor_numerator = models.PositiveSmallIntegerField(_("points factor"), default=1)
+    factor_denominator = models.PositiveSmallIntegerField(_("points factor, divided by"), default=1)
+
+    class Meta:
+        verbose_name = _("tier")
+        verbose_name_plural = _("tiers")
+        constraints = [
+            models.UniqueConstraint(fields=["program", "code"], name="%(app_label)s_%(class)s_one_per_code"),
+            models.UniqueConstraint(
+                fields=["program", "min_spend_cents"], name="%(app_label)s_%(class)s_one_per_spend"
+            ),
+            models.CheckConstraint(
+                condition=Q(min_spend_cents__gte=0) & Q(factor_numerator__gt=0) & Q(factor_denominator__gt=0),
+                name="%(app_label)s_%(class)s_figures_positive",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name_en} {self.name_zh} (#{self.pk})"
@@ -53,6 +117,7 @@ class Member(models.Model):
     phone_raw = models.CharField(_("phone as received"), max_length=64, blank=True)
     email = models.CharField(_("e-mail"), max_length=254, blank=True)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
+    birth_month = models.PositiveSmallIntegerField(_("month of birth"), null=True, blank=True)
     joined_at = models.DateTimeField(_("joined"))
 
     class Meta:
@@ -71,10 +136,45 @@ class Member(models.Model):
                 name="%(app_label)s_%(class)s_one_per_email",
                 violation_error_message=_("Another member has this e-mail address."),
             ),
+            models.CheckConstraint(
+                condition=Q(birth_month=None) | Q(birth_month__gte=1, birth_month__lte=12),
+                name="%(app_label)s_%(class)s_birth_month_is_a_month",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.name or _('Member')} {self.card_number}"
+
+
+class MemberTier(models.Model):
+    """A tier a member held over an interval; open while `ended_at` is empty. No row means the lowest tier."""
+
+    member = models.ForeignKey(
+        Member, on_delete=models.PROTECT, related_name="tiers", verbose_name=_("member")
+    )
+    tier = models.ForeignKey(Tier, on_delete=models.PROTECT, related_name="+", verbose_name=_("tier"))
+    began_at = models.DateTimeField(_("began"))
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    keeps_until_at = models.DateTimeField(_("kept at least until"))
+
+    class Meta:
+        verbose_name = _("tier of a member")
+        verbose_name_plural = _("tiers of members")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["member"],
+                condition=Q(ended_at=None),
+                name="%(app_label)s_%(class)s_one_open_per_member",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | Q(ended_at__gte=F("began_at")),
+                name="%(app_label)s_%(class)s_ends_after_it_began",
+            ),
+        ]
+        indexes = [models.Index(fields=["member", "-began_at"], name="members_membertier_history")]
+
+    def __str__(self) -> str:
+        return f"{self.member} {self.tier} (#{self.pk})"
 
 
 class Pass(models.Model):

@@ -1,5 +1,7 @@
 """What the pages of a program and of a contact change tell."""
 
+from datetime import timedelta
+
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -16,7 +18,32 @@ def program(request: HttpRequest, one: Program) -> Panel:
         (_("Group"), formats.name_of(one.group)),
         (_("Joining grace"), formats.days(one.joining_grace_days)),
         (_("Claw-back larger than the balance"), formats.word(one.get_negative_balance_display())),
+        (_("Window for manual channels"), formats.days(one.manual_window_days)),
+        (_("Points expire"), _expiry(one)),
+        (_("Tier spend counts over"), formats.word(one.get_tier_window_display())),
+        (_("HK$1 costs"), formats.points(one.redemption_points_per_hkd)),
+        (_("Smallest redemption"), formats.points(one.redemption_min_points)),
+        (_("A redemption code lives"), formats.span(timedelta(seconds=one.redemption_seconds))),
+        (_("Redeemed points go back on a refund"), _("yes") if one.returns_redeemed_points else _("no")),
     ])  # fmt: skip
+
+
+@story.tells("members.program", 20)
+def tiers(request: HttpRequest, one: Program) -> Panel:
+    rows = [
+        [
+            story.link(request, tier, formats.name_of(tier)), tier.code, formats.money(tier.min_spend_cents),
+            f"{tier.factor_numerator / tier.factor_denominator:g}×",
+        ]
+        for tier in one.tiers.order_by("min_spend_cents")
+    ]  # fmt: skip
+    headings = [(_("Tier"), ""), (_("Code"), ""), (_("Net spend"), "number"), (_("Points factor"), "number")]
+    return story.table(_("Tiers"), headings, rows, empty=_("No tier: every member earns alike."))
+
+
+def _expiry(one: Program) -> str:
+    words = formats.word(one.get_expiry_display())
+    return f"{one.expiry_count} {words}" if one.expiry_count else words
 
 
 @story.tells("members.contactchange", 10)

@@ -23,12 +23,12 @@ AT_THE_COUNTER = _may(
     "view",
     "pms.mall", "pms.store",
     "members.program", "members.member", "members.pass", "members.consent",
-    "ledger.pointaccount", "ledger.pointentry",
+    "ledger.pointaccount", "ledger.pointentry", "ledger.redemption",
     "earning.transaction", "earning.award", "earning.refund",
-)  # fmt: skip
+) | _may("add", "ledger.redemption") | _may("change", "ledger.redemption")  # fmt: skip
 EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "view",
-    "pms.mallgroup", "members.contactchange",
+    "pms.mallgroup", "members.contactchange", "members.tier",
     "ledger.posting", "ledger.pointlot",
     "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
@@ -45,11 +45,14 @@ OPERATIONS = _may(
 ) | _may("add", "pms.store")
 MANAGEMENT = _may(
     "change",
-    "pms.mall", "members.program", "members.member",
+    "pms.mall", "members.program", "members.tier", "members.member",
+    "earning.rule",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
 ) | _may(
-    "add", "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate"
-) | _may("view", "alipayhk.credentialkey", "pms.user", "pms.mallstaff")  # fmt: skip
+    "add",
+    "members.tier", "earning.backtestrun",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
+) | _may("view", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff")  # fmt: skip
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     COUNTER: AT_THE_COUNTER,

@@ -34,6 +34,7 @@ class Job:
 JOBS = (
     Job(_("Members"), "members", (
         Screen(_("Members"), "members.member"),
+        Screen(_("Redemptions"), "ledger.redemption"),
         Screen(_("Programs"), "members.program"),
     )),
     Job(_("Transactions"), "transactions", (
@@ -49,6 +50,8 @@ JOBS = (
     Job(_("Rules"), "rules", (
         Screen(_("Rules"), "earning.rule"),
         Screen(_("Rule versions"), "earning.ruleversion"),
+        Screen(_("Back-tests"), "earning.backtestrun"),
+        Screen(_("Tiers"), "members.tier"),
     )),
     Job(_("Cards and deliveries"), "cards", (Screen(_("Cards and deliveries"), "alipayhk.passupdate", True),)),
     Job(_("Ledger"), "ledger", (

@@ -31,7 +31,7 @@ from tests.factories import (
     NotificationFactory,
     PassUpdateFactory,
 )
-from tests.loyalty.earning.test_examples import LUMINA, Shopper, shopper
+from tests.loyalty.earning.plain import LUMINA, Shopper, shopper
 
 PATIENCE = 60
 PRODUCTION = {

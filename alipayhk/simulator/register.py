@@ -1,6 +1,7 @@
 """The demo mall that a simulator offers: a `register_mall` document that any installation can load.
 
-Only the keys and the gateway's address differ from one simulator to the next.
+Only the keys and the gateway's address differ from one simulator to the next. A group of its own with a plain base
+rule: the simulator judges the points that cards show by its own arithmetic.
 """
 
 import json
@@ -15,30 +16,30 @@ FILE_NAME = "register_mall.json"
 
 # Code, name in English and Chinese, category, takes part. All invented; the last one shows an exclusion.
 _STORES = (
-    ("LP-210", "Harbour Noodles", "海港麵家", "DINING", True),
-    ("LP-318", "Bamboo Steamer", "竹籠點心", "DINING", True),
-    ("LP-C07", "Kettle & Crumb", "壺說咖啡", "DINING", True),
-    ("LP-S12", "Thread Street", "線街時裝", "FASHION", True),
-    ("LP-S20", "North Pier Denim", "北碼頭牛仔", "FASHION", True),
-    ("LP-105", "Silver Comb Salon", "銀梳髮廊", "SERVICES", True),
-    ("LP-B03", "Camellia Skin", "山茶花護膚", "BEAUTY", True),
-    ("LP-B09", "Lotus & Clay", "蓮泥美妝", "BEAUTY", True),
-    ("LP-E01", "Circuit Corner", "電路角", "ELECTRONICS", True),
-    ("LP-M01", "Morning Basket", "朝市籃超市", "SUPERMARKET", True),
-    ("LP-J01", "Jade Lantern", "玉燈珠寶", "JEWELLERY", True),
-    ("LP-P01", "Lumina Car Park", "朗曜停車場", "SERVICES", False),
+    ("HS-210", "Harbour Noodles", "海港麵家", "DINING", True),
+    ("HS-318", "Bamboo Steamer", "竹籠點心", "DINING", True),
+    ("HS-C07", "Kettle & Crumb", "壺說咖啡", "DINING", True),
+    ("HS-S12", "Thread Street", "線街時裝", "FASHION", True),
+    ("HS-S20", "North Pier Denim", "北碼頭牛仔", "FASHION", True),
+    ("HS-105", "Silver Comb Salon", "銀梳髮廊", "SERVICES", True),
+    ("HS-B03", "Camellia Skin", "山茶花護膚", "BEAUTY", True),
+    ("HS-B09", "Lotus & Clay", "蓮泥美妝", "BEAUTY", True),
+    ("HS-E01", "Circuit Corner", "電路角", "ELECTRONICS", True),
+    ("HS-M01", "Morning Basket", "朝市籃超市", "SUPERMARKET", True),
+    ("HS-J01", "Jade Lantern", "玉燈珠寶", "JEWELLERY", True),
+    ("HS-P01", "Harbour Car Park", "海港停車場", "SERVICES", False),
 )
 
 
 def document(ring: KeyRing, *, gateway_url: str) -> dict[str, Any]:
     """The document for this simulator's keys and address."""
     return {
-        "group": {"label": "20230316", "name_en": "Lumina", "name_zh": "朗曜"},
+        "group": {"label": "20230390", "name_en": "Harbour", "name_zh": "海港"},
         "mall": {
-            "label": "20230316001",
-            "tag": "lumina-plaza",
-            "name_en": "Lumina Plaza",
-            "name_zh": "朗曜廣場",
+            "label": "20230390001",
+            "tag": "harbour-square",
+            "name_en": "Harbour Square",
+            "name_zh": "海港坊",
         },
         "program": _program(),
         "alipayhk": _wire(ring, gateway_url),
@@ -55,8 +56,8 @@ def write(home: Path, content: dict[str, Any]) -> Path:
 
 def _program() -> dict[str, Any]:
     return {
-        "name_en": "Lumina Club",
-        "name_zh": "朗曜會",
+        "name_en": "Harbour Club",
+        "name_zh": "海港會",
         "points_per_hkd": "1",
         "rounding": "FLOOR",
         "min_spend_cents": 10_000,

@@ -3,11 +3,20 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.earning import duplicates, rule_sentences, rule_story, takings, transaction_story  # noqa: F401  (panels)
+from loyalty.earning import (
+    duplicates,
+    rule_pages,
+    rule_sentences,
+    rule_story,
+    takings,  # noqa: F401  (adds its figures)
+    tier_story,  # noqa: F401  (adds its panels)
+    transaction_story,
+)
 from loyalty.earning.models import DuplicateCase, NumberClaim, Refund, Rule, RuleVersion, Transaction
 from members import lookup
 from pms import formats, scoping
@@ -201,12 +210,27 @@ class DuplicateCaseAdmin(RecordAdmin):
 
 @admin.register(Rule)
 class RuleAdmin(RecordAdmin):
+    """Rules as they stand. They are written on pages of their own, since a published version is never edited."""
+
     group_path = "program__group"
-    ordering = ("pk",)
-    list_display = ("named", "program_name", "kind")
+    list_display = ("named", "code", "program_name", "kind_shown", "said")
     list_select_related = ("program",)
-    search_fields = ("name_en", "name_zh")
+    list_filter = ("kind", ("program", scoping.ScopedFilter))
+    search_fields = ("name_en", "name_zh", "code")
+    ordering = ("program", "pk")
+    change_list_template = "admin/earning/rule/change_list.html"
     empty_words = _("No rule yet. The command register_mall publishes the base rule of a program.")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        newest = RuleVersion.objects.select_related("rule").order_by("number")
+        return super().get_queryset(request).prefetch_related(Prefetch("versions", queryset=newest))
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*rule_pages.addresses(self), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        shown = {"may_write": request.user.has_perm("earning.change_rule"), **(extra_context or {})}
+        return super().changelist_view(request, shown)
 
     @admin.display(description=_("rule"))
     def named(self, rule: Rule) -> str:
@@ -215,6 +239,15 @@ class RuleAdmin(RecordAdmin):
     @admin.display(description=_("program"))
     def program_name(self, rule: Rule) -> str:
         return formats.name_of(rule.program)
+
+    @admin.display(description=_("kind"))
+    def kind_shown(self, rule: Rule) -> str:
+        return formats.word(rule.get_kind_display())
+
+    @admin.display(description=_("what it says"))
+    def said(self, rule: Rule) -> str:
+        newest = next(reversed(rule.versions.all()), None)
+        return formats.two_lines(*rule_sentences.both(newest)) if newest else formats.NOTHING
 
     def title_of(self, thing: Rule) -> object:
         return formats.name_of(thing)

@@ -6,15 +6,15 @@ Both must run in their caller's atomic block, beside what else becomes true with
 import json
 import logging
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
-from loyalty.earning import duplicates, purchases, rules
+from loyalty.earning import decisions, duplicates, limits, purchases, tiers
+from loyalty.earning.decisions import Decision
 from loyalty.earning.models import Award, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.purchases import Found, Purchase
-from loyalty.earning.reasons import reason
-from loyalty.earning.rules import Judgement
 from loyalty.ledger import postings
 from members.models import Member, Program
 
@@ -25,10 +25,10 @@ RECORD = """
 WITH purchase AS (
     INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, wallet_pass_id, channel, state,
         amount_cents, currency, paid_at, recorded_at, payment_number, mainland_number, acquirer_number,
-        receipt_number, store_label, merchant_id, merchant_name)
+        receipt_number, store_label, merchant_id, merchant_name, tender, item)
     VALUES (%(group_id)s, %(mall_id)s, %(store_id)s, %(member_id)s, %(pass_id)s, %(channel)s, %(state)s,
         %(amount_cents)s, %(currency)s, %(paid_at)s, %(now)s, %(payment)s, %(mainland)s, %(acquirer)s,
-        %(receipt)s, %(store_label)s, %(merchant_id)s, %(merchant_name)s)
+        %(receipt)s, %(store_label)s, %(merchant_id)s, %(merchant_name)s, %(tender)s, %(item)s)
     RETURNING id
 ), claims AS (
     INSERT INTO earning_numberclaim (group_id, kind, number, transaction_id)
@@ -37,10 +37,11 @@ WITH purchase AS (
     ON CONFLICT DO NOTHING
     RETURNING kind
 ), award AS (
-    INSERT INTO earning_award (transaction_id, rule_version_id, posting_id, points, counted_cents,
-        reasons, conditions, awarded_at)
-    SELECT purchase.id, %(version_id)s, %(posting_id)s, %(points)s, %(counted_cents)s,
-        %(reasons)s::jsonb, %(conditions)s::jsonb, %(now)s
+    INSERT INTO earning_award (transaction_id, rule_version_id, posting_id, points, pending_points, counted_cents,
+        facts, versions, rooms, lines, reasons, conditions, awarded_at)
+    SELECT purchase.id, %(version_id)s, %(award_posting_id)s, %(points)s, %(pending_points)s, %(counted_cents)s,
+        %(facts)s::jsonb, %(versions)s::jsonb, %(rooms)s::jsonb, %(lines)s::jsonb, %(reasons)s::jsonb,
+        %(conditions)s::jsonb, %(now)s
     FROM purchase
     WHERE %(is_judged)s AND (SELECT count(*) FROM claims) = cardinality(%(kinds)s::text[])
 )
@@ -59,7 +60,7 @@ def earn(*, purchase: Purchase, now: datetime) -> Outcome:
         return _park(purchase, found, now=now)
     if found.store_id is not None and not found.is_store_active:
         return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
-    return _record_judged(purchase, found, _judge(purchase, found), now=now)
+    return _record_judged(purchase, found, _decide(purchase, found, now=now), now=now)
 
 
 def complete(*, transaction: Transaction, now: datetime) -> Outcome:
@@ -68,65 +69,65 @@ def complete(*, transaction: Transaction, now: datetime) -> Outcome:
     found = _with_accounts(purchases.find(purchase), now=now)
     if found.store_id is None or not (found.is_store_active and found.is_mall_active):
         return _still_waiting(purchase, transaction.pk)
-    judgement = _judge(purchase, found)
+    decision = _decide(purchase, found, now=now)
     transaction.store_id, transaction.mall_id = found.store_id, found.store_mall_id or transaction.mall_id
-    transaction.state = _state(judgement)
+    transaction.state = _state(decision)
     transaction.save(update_fields=["store_id", "mall_id", "state"])
     Award.objects.create(
         transaction=transaction,
-        rule_version_id=found.version_id,
-        posting_id=found.posting_id if judgement.points else None,
-        points=judgement.points,
-        counted_cents=judgement.counted_cents,
-        reasons=judgement.reasons,
-        conditions=judgement.conditions,
+        rule_version_id=decision.base_version_id,
+        posting_id=found.posting_id if decision.points else None,
         awarded_at=now,
+        **decisions.kept(decision),
     )
-    return _post(found, judgement, transaction_id=transaction.pk, now=now)
+    return _give(found, decision, transaction_id=transaction.pk, now=now)
 
 
-def _judge(purchase: Purchase, found: Found) -> Judgement:
+def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
     if found.store_id is None:
         alarm.warning("a payment names a store of another mall group: %s", purchase.store_label)
-        return Judgement(points=0, counted_cents=0, reasons=[reason("WRONG_MALL")])
-    return rules.judge(purchases.facts(purchase, found), purchases.terms(found))
+        return decisions.WRONG_MALL
+    return decisions.decide(purchase, found, now=now)
 
 
-def _record_judged(purchase: Purchase, found: Found, judgement: Judgement, *, now: datetime) -> Outcome:
-    transaction_id, is_lost = _record(purchase, found, judgement, state=_state(judgement), now=now)
+def _record_judged(purchase: Purchase, found: Found, decision: Decision, *, now: datetime) -> Outcome:
+    transaction_id, is_lost = _record(purchase, found, decision, state=_state(decision), now=now)
     if is_lost:
         duplicates.lose(transaction_id=transaction_id, now=now)
         return Outcome(verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id)
-    return _post(found, judgement, transaction_id=transaction_id, now=now)
+    return _give(found, decision, transaction_id=transaction_id, now=now)
 
 
-def _post(found: Found, judgement: Judgement, *, transaction_id: int, now: datetime) -> Outcome:
+def _give(found: Found, decision: Decision, *, transaction_id: int, now: datetime) -> Outcome:
+    """Use up the limits, post the points, and see whether the member has reached another tier."""
     version = None
-    if judgement.points:
-        version = _give(found, points=judgement.points, transaction_id=transaction_id, now=now)
+    if decision.points:
+        assert found.account_id is not None  # both opened by _with_accounts
+        assert found.issued_id is not None
+        if decision.pending_points and found.pending_id is None:
+            postings.open_pending(account=postings.lock_account(account_id=found.account_id), now=now)
+        limits.consume(account_id=found.account_id, uses=decision.judgement.uses)
+        version = postings.earn(
+            posting_id=found.posting_id,
+            account_id=found.account_id,
+            issued_id=found.issued_id,
+            program_id=found.program_id,
+            lots=decision.lots,
+            source=postings.reference("transaction", transaction_id),
+            now=now,
+        ).version
+    if found.has_tiers and found.member_id is not None:
+        tiers.review(member_id=found.member_id, now=now)
     return Outcome(
         verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id, version=version
     )
 
 
-def _give(found: Found, *, points: int, transaction_id: int, now: datetime) -> int:
-    assert found.account_id is not None  # both opened by _with_accounts
-    assert found.issued_id is not None
-    return postings.earn(
-        posting_id=found.posting_id,
-        account_id=found.account_id,
-        issued_id=found.issued_id,
-        program_id=found.program_id,
-        points=points,
-        source=postings.reference("transaction", transaction_id),
-        now=now,
-    ).version
-
-
 def _park(purchase: Purchase, found: Found, *, now: datetime) -> Outcome:
     """Keep the purchase, with its numbers claimed, until staff say which store it was."""
-    nothing = Judgement(points=0, counted_cents=0, reasons=[])
-    transaction_id, is_lost = _record(purchase, found, nothing, state=Transaction.State.PARKED, now=now)
+    transaction_id, is_lost = _record(
+        purchase, found, decisions.NOTHING, state=Transaction.State.PARKED, now=now
+    )
     if is_lost:
         duplicates.lose(transaction_id=transaction_id, now=now)
         return Outcome(verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id)
@@ -139,7 +140,7 @@ def _still_waiting(purchase: Purchase, transaction_id: int) -> Outcome:
 
 
 def _record(
-    purchase: Purchase, found: Found, judgement: Judgement, *, state: str, now: datetime
+    purchase: Purchase, found: Found, decision: Decision, *, state: str, now: datetime
 ) -> tuple[int, bool]:
     """The transaction's id, and whether another transaction already holds one of its numbers."""
     kinds = list(purchase.numbers)
@@ -167,21 +168,27 @@ def _record(
                 "merchant_name": purchase.merchant_name,
                 "kinds": kinds,
                 "numbers": [duplicates.canonical(number) for number in purchase.numbers.values()],
-                "version_id": found.version_id,
-                "posting_id": found.posting_id if judgement.points else None,
-                "points": judgement.points,
-                "counted_cents": judgement.counted_cents,
-                "reasons": json.dumps(judgement.reasons),
-                "conditions": json.dumps(judgement.conditions),
+                "tender": purchase.tender,
+                "item": purchase.item,
+                "version_id": decision.base_version_id,
+                "award_posting_id": found.posting_id if decision.points else None,
                 "is_judged": state != Transaction.State.PARKED,
-            },
+            }
+            | _kept_as_text(decision),
         )
         transaction_id, claimed = cursor.fetchone()
     return transaction_id, claimed < len(kinds)
 
 
-def _state(judgement: Judgement) -> str:
-    return Transaction.State.EARNED if judgement.points else Transaction.State.NOTHING
+def _kept_as_text(decision: Decision) -> dict[str, Any]:
+    return {
+        column: value if isinstance(value, int) else json.dumps(value)
+        for column, value in decisions.kept(decision).items()
+    }
+
+
+def _state(decision: Decision) -> str:
+    return Transaction.State.EARNED if decision.points else Transaction.State.NOTHING
 
 
 def _with_accounts(found: Found, *, now: datetime) -> Found:

@@ -6,79 +6,14 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
+from loyalty.earning.backtest_models import BacktestRun as BacktestRun
+from loyalty.earning.rule_models import BudgetUse as BudgetUse
+from loyalty.earning.rule_models import CapUse as CapUse
+from loyalty.earning.rule_models import Rule as Rule
+from loyalty.earning.rule_models import RuleVersion as RuleVersion
 from loyalty.ledger.models import Posting
-from members.models import Member, Pass, Program
+from members.models import Member, Pass
 from pms.models import Mall, MallGroup, Store
-
-
-class Rule(models.Model):
-    """A promise of points with a name; what it pays at a given time is in its versions."""
-
-    class Kind(models.TextChoices):
-        BASE = "BASE", _("base rate")
-
-    program = models.ForeignKey(
-        Program, on_delete=models.PROTECT, related_name="rules", verbose_name=_("program")
-    )
-    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    name_en = models.CharField(_("name (English)"), max_length=128)
-    name_zh = models.CharField(_("name (Chinese)"), max_length=128)
-
-    class Meta:
-        verbose_name = _("rule")
-        verbose_name_plural = _("rules")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["program"],
-                condition=Q(kind="BASE"),
-                name="%(app_label)s_%(class)s_one_base_per_program",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name_en} {self.name_zh} (#{self.pk})"
-
-
-class RuleVersion(models.Model):
-    """What a rule pays from `effective_at` on; frozen. Points = cents × numerator ÷ (100 × denominator)."""
-
-    class Rounding(models.TextChoices):
-        FLOOR = "FLOOR", _("rounded down")
-        HALF_UP = "HALF_UP", _("rounded half up")
-
-    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="versions", verbose_name=_("rule"))
-    number = models.PositiveIntegerField(_("version"))
-    effective_at = models.DateTimeField(_("in force from"))
-    published_at = models.DateTimeField(_("published"))
-    points_numerator = models.PositiveIntegerField(_("points"))
-    points_denominator = models.PositiveIntegerField(_("per HK$"), default=1)
-    rounding = models.CharField(_("rounding"), max_length=16, choices=Rounding, default=Rounding.FLOOR)
-    min_spend_cents = models.BigIntegerField(_("minimum spend (cents)"), default=0)
-    is_min_spend_on_net = models.BooleanField(_("minimum judged on the net"), default=False)
-    max_spend_cents = models.BigIntegerField(_("ceiling per transaction (cents)"), null=True, blank=True)
-
-    class Meta:
-        verbose_name = _("rule version")
-        verbose_name_plural = _("rule versions")
-        constraints = [
-            models.UniqueConstraint(fields=["rule", "number"], name="%(app_label)s_%(class)s_one_per_number"),
-            models.UniqueConstraint(
-                fields=["rule", "effective_at"], name="%(app_label)s_%(class)s_one_per_start"
-            ),
-            models.CheckConstraint(
-                condition=Q(points_denominator__gt=0), name="%(app_label)s_%(class)s_denominator_positive"
-            ),
-            models.CheckConstraint(
-                condition=Q(min_spend_cents__gte=0), name="%(app_label)s_%(class)s_minimum_not_negative"
-            ),
-            models.CheckConstraint(
-                condition=Q(max_spend_cents=None) | Q(max_spend_cents__gt=0),
-                name="%(app_label)s_%(class)s_ceiling_positive",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.rule} v{self.number}"
 
 
 class Transaction(models.Model):
@@ -128,6 +63,8 @@ class Transaction(models.Model):
     store_label = models.CharField(_("store as reported"), max_length=128, blank=True)
     merchant_id = models.CharField(_("merchant ID as reported"), max_length=128, blank=True)
     merchant_name = models.CharField(_("merchant name as reported"), max_length=256, blank=True)
+    tender = models.CharField(_("tender"), max_length=32, blank=True)
+    item = models.CharField(_("kind of purchase"), max_length=32, blank=True)
 
     class Meta:
         verbose_name = _("transaction")
@@ -218,7 +155,12 @@ class Award(models.Model):
         verbose_name=_("posting"),
     )
     points = models.BigIntegerField(_("points"))
+    pending_points = models.BigIntegerField(_("points on hold"), default=0)
     counted_cents = models.BigIntegerField(_("counted spend (cents)"), default=0)
+    facts = models.JSONField(_("facts"), default=dict)
+    versions = models.JSONField(_("rule versions in force"), default=list)
+    rooms = models.JSONField(_("room found in limits"), default=dict)
+    lines = models.JSONField(_("lines"), default=list)
     reasons = models.JSONField(_("reasons"))
     conditions = models.JSONField(_("conditions"))
     awarded_at = models.DateTimeField(_("judged"))

@@ -1,4 +1,4 @@
-"""The facts a purchase is judged on, read in one statement: who, where, which rule version, which consent."""
+"""The facts a purchase is judged on, read in one statement: who, where, which tier, which consent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +8,16 @@ from typing import NamedTuple
 from django.db import connection
 
 from loyalty.earning.models import Transaction
-from loyalty.earning.rules import Facts, Terms
+from loyalty.earning.rule_terms import Facts
 from pms.models import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Purchase:
-    """One purchase as a door reports it. `numbers` are as sent, by `NumberClaim.Kind`."""
+    """One purchase as a door reports it. `numbers` are as sent, by `NumberClaim.Kind`.
+
+    `submitted_at` is for doors that people use: they have a window, a wallet's notice has none.
+    """
 
     group_id: int
     mall_id: int
@@ -28,6 +31,9 @@ class Purchase:
     store_label: str
     merchant_id: str
     merchant_name: str
+    tender: str = ""
+    item: str = ""
+    submitted_at: datetime | None = None
 
 
 class Found(NamedTuple):
@@ -35,24 +41,32 @@ class Found(NamedTuple):
 
     program_id: int
     joining_grace_days: int
+    manual_window_days: int
+    expiry: str
+    expiry_count: int
+    has_tiers: bool
+    newest_version_id: int | None
     is_mall_active: bool
     pass_id: int | None
     pass_state: str | None
     member_id: int | None
     member_state: str | None
+    birth_month: int | None
     account_id: int | None
+    pending_id: int | None
     issued_id: int | None
+    used_ever: list[str]
     store_id: int | None
+    store_code: str | None
+    store_category: str | None
     store_mall_id: int | None
+    store_mall_tag: str | None
     is_store_excluded: bool | None
     is_store_active: bool | None
-    version_id: int | None
-    numerator: int | None
-    denominator: int | None
-    rounding: str | None
-    min_spend_cents: int | None
-    is_min_spend_on_net: bool | None
-    max_spend_cents: int | None
+    tier: str | None
+    tier_name: str | None
+    tier_numerator: int | None
+    tier_denominator: int | None
     is_consented: bool | None
     first_consent_at: datetime | None
     posting_id: int
@@ -60,19 +74,27 @@ class Found(NamedTuple):
 
 # A store is named by its PMS label; only without one does a merchant ID name it, and then only its single store.
 FACTS = """
-SELECT program.id, program.joining_grace_days, called_mall.state = 'ACTIVE',
-       wallet_pass.id, wallet_pass.state, member.id, member.state, account.id, issued.id,
-       store.id, store.mall_id, store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
-       version.id, version.points_numerator, version.points_denominator, version.rounding,
-       version.min_spend_cents, version.is_min_spend_on_net, version.max_spend_cents,
+SELECT program.id, program.joining_grace_days, program.manual_window_days, program.expiry, program.expiry_count,
+       tier.id IS NOT NULL,
+       (SELECT max(v.id) FROM earning_ruleversion v JOIN earning_rule r ON r.id = v.rule_id
+        WHERE r.program_id = program.id),
+       called_mall.state = 'ACTIVE',
+       wallet_pass.id, wallet_pass.state, member.id, member.state, member.birth_month,
+       account.id, pending.id, issued.id,
+       array(SELECT key FROM earning_capuse
+             WHERE account_id = account.id AND key LIKE '%%/ever%%' AND used > 0),
+       store.id, coalesce(nullif(store.code, ''), store.pms_label), store.category, store.mall_id, store_mall.tag,
+       store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
+       tier.code, tier.name_en, tier.factor_numerator, tier.factor_denominator,
        consent.is_in_force, consent.first_at,
-       nextval(pg_get_serial_sequence('ledger_posting', 'id'))
+       CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END
 FROM members_program program
 JOIN pms_mall called_mall ON called_mall.id = %(mall_id)s
 LEFT JOIN members_pass wallet_pass ON wallet_pass.program_id = program.id
     AND wallet_pass.wallet = %(wallet)s AND wallet_pass.user_id = %(user_id)s
 LEFT JOIN members_member member ON member.id = wallet_pass.member_id
 LEFT JOIN ledger_pointaccount account ON account.member_id = member.id
+LEFT JOIN ledger_pointaccount pending ON pending.spendable_id = account.id
 LEFT JOIN ledger_pointaccount issued ON issued.program_id = program.id
     AND issued.kind = 'ISSUED' AND issued.member_id IS NULL
 LEFT JOIN LATERAL (
@@ -84,10 +106,12 @@ LEFT JOIN LATERAL (
 ) store ON true
 LEFT JOIN pms_mall store_mall ON store_mall.id = store.mall_id
 LEFT JOIN LATERAL (
-    SELECT v.* FROM earning_ruleversion v JOIN earning_rule r ON r.id = v.rule_id
-    WHERE r.program_id = program.id AND r.kind = 'BASE' AND v.effective_at <= %(paid_at)s
-    ORDER BY v.effective_at DESC LIMIT 1
-) version ON true
+    SELECT t.* FROM members_tier t
+    LEFT JOIN members_membertier held ON held.tier_id = t.id AND held.member_id = member.id
+        AND held.began_at <= %(paid_at)s AND (held.ended_at IS NULL OR held.ended_at > %(paid_at)s)
+    WHERE t.program_id = program.id AND (held.id IS NOT NULL OR t.min_spend_cents = 0)
+    ORDER BY t.min_spend_cents DESC LIMIT 1
+) tier ON true
 LEFT JOIN LATERAL (
     SELECT coalesce(bool_or(c.wallet_pass_id = wallet_pass.id AND c.began_at <= %(paid_at)s
                             AND (c.ended_at IS NULL OR c.ended_at > %(paid_at)s)), false) AS is_in_force,
@@ -98,7 +122,8 @@ WHERE program.group_id = %(group_id)s
 """
 
 
-def find(purchase: Purchase) -> Found:
+def find(purchase: Purchase, *, is_trial: bool = False) -> Found:
+    """A trial takes no number for a posting, so it writes nothing at all."""
     with connection.cursor() as cursor:
         cursor.execute(
             FACTS,
@@ -110,6 +135,7 @@ def find(purchase: Purchase) -> Found:
                 "store_label": purchase.store_label,
                 "merchant_id": purchase.merchant_id,
                 "paid_at": purchase.paid_at,
+                "is_trial": is_trial,
             },
         )
         rows = cursor.fetchall()
@@ -127,19 +153,18 @@ def facts(purchase: Purchase, found: Found) -> Facts:
         first_consent_at=found.first_consent_at,
         joining_grace_days=found.joining_grace_days,
         is_store_excluded=bool(found.is_store_excluded),
-    )
-
-
-def terms(found: Found) -> Terms | None:
-    if found.numerator is None or found.denominator is None:
-        return None
-    return Terms(
-        numerator=found.numerator,
-        denominator=found.denominator,
-        is_half_up=found.rounding == "HALF_UP",
-        min_spend_cents=found.min_spend_cents or 0,
-        is_min_spend_on_net=bool(found.is_min_spend_on_net),
-        max_spend_cents=found.max_spend_cents,
+        store=found.store_code or "",
+        category=found.store_category or "",
+        mall=found.store_mall_tag or "",
+        tender=purchase.tender,
+        item=purchase.item,
+        tier=found.tier or "",
+        tier_name=found.tier_name or "",
+        tier_numerator=found.tier_numerator or 1,
+        tier_denominator=found.tier_denominator or 1,
+        birth_month=found.birth_month,
+        submitted_at=purchase.submitted_at,
+        manual_window_days=found.manual_window_days if purchase.submitted_at else None,
     )
 
 
@@ -165,4 +190,6 @@ def of(transaction: Transaction) -> Purchase:
         store_label=transaction.store_label,
         merchant_id=transaction.merchant_id,
         merchant_name=transaction.merchant_name,
+        tender=transaction.tender,
+        item=transaction.item,
     )

@@ -209,7 +209,9 @@ def reason(code: str, **values: object) -> dict[str, object]:
 def sentence(code: str, values: Mapping[str, object], language: str) -> str:
     """The sentence of a stored reason; `language` is a Django code, anything Chinese reads Traditional Chinese."""
     texts = REASONS[code]
-    return (texts.chinese if language.startswith("zh") else texts.english).format_map(_Known(values))
+    if language.startswith("zh"):
+        return texts.chinese.format_map(_Known({**values, **_in_chinese(values)}))
+    return texts.english.format_map(_Known(values))
 
 
 def sentences(stored: list[dict[str, object]], language: str) -> list[str]:
@@ -219,6 +221,13 @@ def sentences(stored: list[dict[str, object]], language: str) -> list[str]:
 def _values(entry: Mapping[str, object]) -> Mapping[str, object]:
     values = entry.get("values")
     return values if isinstance(values, Mapping) else {}
+
+
+def _in_chinese(values: Mapping[str, object]) -> dict[str, object]:
+    """`rule_zh` stands in the place of `rule` where it is known."""
+    return {
+        name.removesuffix("_zh"): value for name, value in values.items() if name.endswith("_zh") and value
+    }
 
 
 class _Known(dict[str, object]):

@@ -1,39 +1,59 @@
-"""Recomputes what every past transaction deserves under its frozen rules, and compares it with what was posted.
+"""Recounts what every past transaction deserves under its frozen rules, and compares it with what was posted.
 
-Reads only what is kept on transactions, awards and refunds, one row at a time. Writes nothing.
+Reads only what is kept on transactions, awards and refunds. Writes nothing.
 """
 
+import json
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 
+from django.conf import settings
 from django.db import connection
 
-from loyalty.earning import refunds, rules
-from loyalty.earning.models import Award, Refund, RuleVersion, Transaction
-from loyalty.earning.rules import Terms
+from loyalty.earning import entitlements
+from loyalty.earning.models import Award, CapUse, Refund, Transaction
 from loyalty.ledger import proof
 from loyalty.ledger.proof import Breach, Promise
+
+
+class RecountFailed(Exception):
+    """A part of the recount did not come to its end, so nothing is proved."""
+
 
 PROMISES = (
     Promise(
         "earning_award",
-        "it gave {} points, its posting moved {}.",
-        """SELECT award.id, award.points, coalesce(entry.points, 0) FROM earning_award award
-        JOIN earning_transaction purchase ON purchase.id = award.transaction_id
-        LEFT JOIN ledger_pointaccount account ON account.member_id = purchase.member_id
-        LEFT JOIN ledger_pointentry entry
-            ON entry.posting_id = award.posting_id AND entry.account_id = account.id
-        WHERE award.points <> coalesce(entry.points, 0)""",
+        "it gave {} points and {} on hold, its posting moved {} and {}.",
+        """SELECT * FROM (
+            SELECT award.id, award.points - award.pending_points AS usable, award.pending_points AS held,
+                coalesce(entry.points, 0) AS moved, coalesce(held_entry.points, 0) AS moved_held
+            FROM earning_award award
+            JOIN earning_transaction purchase ON purchase.id = award.transaction_id
+            LEFT JOIN ledger_pointaccount account ON account.member_id = purchase.member_id
+            LEFT JOIN ledger_pointaccount pending ON pending.spendable_id = account.id
+            LEFT JOIN ledger_pointentry entry
+                ON entry.posting_id = award.posting_id AND entry.account_id = account.id
+            LEFT JOIN ledger_pointentry held_entry
+                ON held_entry.posting_id = award.posting_id AND held_entry.account_id = pending.id) one
+        WHERE usable <> moved OR held <> moved_held""",
     ),
     Promise(
         "earning_refund",
         "it took back {} points, its posting moved {}.",
-        """SELECT refund.id, refund.points, coalesce(entry.points, 0) FROM earning_refund refund
-        JOIN earning_transaction purchase ON purchase.id = refund.transaction_id
-        LEFT JOIN ledger_pointaccount account ON account.member_id = purchase.member_id
-        LEFT JOIN ledger_pointentry entry
-            ON entry.posting_id = refund.posting_id AND entry.account_id = account.id
-        WHERE refund.points <> -coalesce(entry.points, 0)""",
+        """SELECT * FROM (
+            SELECT refund.id, refund.points, coalesce((
+                SELECT sum(entry.points) FROM ledger_pointentry entry
+                JOIN ledger_pointaccount account ON account.id = entry.account_id
+                LEFT JOIN ledger_pointaccount spendable ON spendable.id = account.spendable_id
+                WHERE entry.posting_id = refund.posting_id
+                    AND purchase.member_id IN (account.member_id, spendable.member_id)), 0) AS moved
+            FROM earning_refund refund
+            JOIN earning_transaction purchase ON purchase.id = refund.transaction_id) one
+        WHERE points <> -moved""",
     ),
     Promise(
         "ledger_posting",
@@ -81,38 +101,22 @@ PROMISES = (
     ),
 )
 
-JUDGED = """
-SELECT award.id, award.points, award.rule_version_id,
-       jsonb_array_length(award.conditions) > 0 AND NOT award.conditions @> '[{"is_met": false}]',
-       purchase.amount_cents,
-       coalesce(back.cents, 0), coalesce(back.points, 0)
-FROM earning_award award
-JOIN earning_transaction purchase ON purchase.id = award.transaction_id
-LEFT JOIN (SELECT transaction_id, sum(amount_cents)::bigint AS cents, sum(points + uncollected)::bigint AS points
-           FROM earning_refund GROUP BY transaction_id) back ON back.transaction_id = purchase.id
-"""
-
-
-class Judged(NamedTuple):
-    """One row of `JUDGED`, in its order. `taken` counts what refunds took or should have taken.
-
-    `is_entitled`: there were conditions (a duplicate has none), and all were met.
-    """
-
-    award_id: int
-    points: int
-    version_id: int | None
-    is_entitled: bool
-    amount_cents: int
-    refunded_cents: int
-    taken: int
+# Below this, starting processes costs more than it saves.
+MANY_AWARDS = 20_000
+PROCESSES = 2
 
 
 def breaches() -> Iterator[Breach]:
-    """Every award, refund and transaction that is not what its frozen rules say."""
+    """Every award, refund and transaction that is not what its frozen rules say, and every limit used otherwise."""
+    yield from broken()
+    recounted = entitlements.Recount()
+    yield from recounted.breaches()
+    yield from entitlements.overdrawn(recounted.budgets)
+
+
+def broken() -> Iterator[Breach]:
     for promise in PROMISES:
         yield from proof.broken(promise)
-    yield from _recounted()
 
 
 def counts() -> Mapping[str, int]:
@@ -120,34 +124,50 @@ def counts() -> Mapping[str, int]:
         "transactions": Transaction.objects.count(),
         "awards": Award.objects.count(),
         "refunds": Refund.objects.count(),
+        "limits": CapUse.objects.count(),
     }
 
 
-def _recounted() -> Iterator[Breach]:
-    versions: dict[int | None, Terms | None] = {
-        version.pk: refunds.terms_of(version) for version in RuleVersion.objects.iterator()
-    }
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(JUDGED)
-        for row in cursor:
-            judged = Judged(*row)
-            sentence = _difference(judged, versions.get(judged.version_id))
-            if sentence:
-                yield Breach("earning_award", judged.award_id, sentence)
+@contextmanager
+def beside() -> Iterator[Iterator[Breach]]:
+    """The same breaches, recounted by processes of their own meanwhile; inside `one_snapshot`, which they share."""
+    if Award.objects.count() < MANY_AWARDS:
+        yield breaches()
+        return
+    with ExitStack() as started:
+        shares = [started.enter_context(_process(share)) for share in range(PROCESSES)]
+        yield chain(broken(), _collected(shares))
 
 
-def _difference(judged: Judged, terms: Terms | None) -> str:
-    deserved = _deserved(judged, terms, net_cents=judged.amount_cents)
-    if judged.points != deserved:
-        return f"it gave {judged.points} points, its rules give {deserved}."
-    left, net = judged.points - judged.taken, judged.amount_cents - judged.refunded_cents
-    still_deserved = _deserved(judged, terms, net_cents=net)
-    if left != still_deserved:
-        return f"{left} points are left after its refunds, its rules leave {still_deserved}."
-    return ""
+def _process(share: int) -> subprocess.Popen[str]:
+    """Recounts one share in the snapshot of this transaction; the database is named anew, as tests choose theirs."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_export_snapshot()")
+        snapshot = cursor.fetchone()[0]
+    place = connection.settings_dict
+    names = [str(place["NAME"]), str(place["USER"])]
+    command = [
+        sys.executable,
+        "-m",
+        "loyalty.earning.recount_share",
+        snapshot,
+        str(share),
+        str(PROCESSES),
+        *names,
+    ]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=settings.BASE_DIR)
 
 
-def _deserved(judged: Judged, terms: Terms | None, *, net_cents: int) -> int:
-    if terms is None or not judged.is_entitled:
-        return 0
-    return rules.entitlement(terms, amount_cents=judged.amount_cents, net_cents=net_cents)
+def _collected(shares: list[subprocess.Popen[str]]) -> Iterator[Breach]:
+    budgets: Counter[str] = Counter()
+    for share in shares:
+        assert share.stdout is not None  # as _process asks
+        for line in share.stdout:
+            said = json.loads(line)
+            if "breach" in said:
+                yield Breach(*said["breach"])
+            else:
+                budgets.update(said["budgets"])
+        if share.wait():
+            raise RecountFailed(f"a process that recounts ended with status {share.returncode}.")
+    yield from entitlements.overdrawn(budgets)

@@ -10,13 +10,14 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet, Sum
 
-from loyalty.earning import rules
-from loyalty.earning.models import Award, Refund, RuleVersion, Transaction
+from loyalty.earning import limits, rules, rulesets, tiers
+from loyalty.earning.models import Award, Refund, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.reasons import reason
-from loyalty.earning.rules import ClawBack, Terms
-from loyalty.ledger import postings
-from loyalty.ledger.models import PointAccount
+from loyalty.earning.rule_terms import facts_from_json, limit_key
+from loyalty.earning.rules import ClawBack, Judgement
+from loyalty.ledger import postings, redemptions
+from loyalty.ledger.models import PointAccount, PointLot
 from members.models import Member, Program
 from pms.models import MallGroup
 
@@ -125,53 +126,114 @@ def _looks_known(transaction: Transaction, given_back: GivenBack) -> bool:
 def _take_back(
     transaction: Transaction, account: PointAccount, given_back: GivenBack, *, now: datetime
 ) -> Outcome:
-    award = Award.objects.select_related("rule_version").get(transaction=transaction)
-    due = rules.claw_back(
-        terms_of(award.rule_version),
-        amount_cents=transaction.amount_cents,
-        earned=award.points,
-        clawed_back=_clawed_back(transaction),
-        refunded_cents=_refunded_cents(transaction),
-        refund_cents=given_back.amount_cents,
-    )
-    taken = 0 if _is_closed(transaction) else _collectable(account.program, account, due.points)
-    version, posting_id = None, None
-    if taken:
+    award = Award.objects.get(transaction=transaction)
+    due = _due(transaction, award, given_back)
+    # What was spent on the purchase first, so that it is there to be taken.
+    returned = _return_redeemed(transaction, account, given_back, now=now)
+    share = NOTHING_TAKEN if _is_closed(transaction) else _share(account, award, due.points)
+    version, posting_id = account.version if returned else None, None
+    if share.points:
         assert award.posting_id is not None  # points were earned, so they were posted
         posted = postings.claw_back(
             account=account,
-            points=taken,
+            usable=share.usable,
+            held=share.held,
             award_posting_id=award.posting_id,
             source=f"transaction/{transaction.pk}/refund/{transaction.refunds.count() + 1}",
             now=now,
         )
         version, posting_id = posted.version, posted.posting_id
-    refund = _record(transaction, given_back, due, taken=taken, posting_id=posting_id, now=now)
+    _give_benefits_back(transaction, award, account, due, given_back)
+    told = _told(transaction, due, share.points) + returned
+    refund = _record(transaction, given_back, due, told, taken=share.points, posting_id=posting_id, now=now)
+    tiers.review(member_id=transaction.member_id, now=now)
     return _recorded(transaction, refund, version=version)
 
 
-def _collectable(program: Program, account: PointAccount, points: int) -> int:
-    """How much of a claw-back the program's policy lets us take now; points on hold do not exist yet."""
-    if program.negative_balance == Program.NegativeBalance.ALLOW_NEGATIVE:
-        return points
-    if program.negative_balance == Program.NegativeBalance.STOP_AT_ZERO:
-        return min(points, max(0, account.balance or 0))
-    return 0
+def _due(transaction: Transaction, award: Award, given_back: GivenBack) -> ClawBack:
+    if not award.points:
+        return ClawBack(points=0, target=Judgement(), reasons=[reason("REFUND_NO_CHANGE")])
+    return rules.claw_back(
+        facts_from_json(award.facts),
+        rulesets.named(award.versions),
+        award.rooms,
+        earned=award.points,
+        clawed_back=_clawed_back(transaction),
+        refunded_cents=_refunded_cents(transaction),
+        refund_cents=given_back.amount_cents,
+    )
+
+
+def _return_redeemed(
+    transaction: Transaction, account: PointAccount, given_back: GivenBack, *, now: datetime
+) -> list[dict[str, object]]:
+    """Where the program says so, points that helped to pay go back once all of the payment has; says how many."""
+    is_whole = _refunded_cents(transaction) + given_back.amount_cents == transaction.amount_cents
+    if not is_whole or not account.program.returns_redeemed_points or _is_closed(transaction):
+        return []
+    returned = redemptions.give_back(account=account, payment_number=transaction.payment_number, now=now)
+    points = sum(redemption.points for redemption in returned)
+    return [reason("REDEMPTION_RETURNED", points=points)] if points else []
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a claw-back takes: of the points the award still holds, and of spendable ones."""
+
+    held: int
+    usable: int
+
+    @property
+    def points(self) -> int:
+        return self.held + self.usable
+
+
+NOTHING_TAKEN = Share(0, 0)
+
+
+def _share(account: PointAccount, award: Award, points: int) -> Share:
+    """Pending points first; how far the rest may go is the program's policy."""
+    policy = account.program.negative_balance
+    held = min(points, _still_held(award))
+    if policy == Program.NegativeBalance.ALLOW_NEGATIVE:
+        return Share(held, points - held)
+    if policy == Program.NegativeBalance.STOP_AT_ZERO:
+        return Share(held, min(points - held, max(0, account.balance or 0)))
+    return Share(held, 0)
+
+
+def _still_held(award: Award) -> int:
+    if award.posting_id is None:
+        return 0
+    held = PointLot.objects.filter(posting_id=award.posting_id, is_held=True)
+    return held.aggregate(total=Sum("remaining"))["total"] or 0
+
+
+def _give_benefits_back(
+    transaction: Transaction, award: Award, account: PointAccount, due: ClawBack, given_back: GivenBack
+) -> None:
+    """A welcome or birthday benefit that this very refund takes away becomes available again."""
+    if not award.points:
+        return
+    facts, ruleset = facts_from_json(award.facts), rulesets.named(award.versions)
+    net = facts.amount_cents - _refunded_cents(transaction)
+    before = rules.judge(facts, ruleset, award.rooms, net_cents=net)
+    kept = {line.terms.rule_id for line in due.target.lines}
+    for line in before.lines:
+        if line.terms.occasion and line.terms.rule_id not in kept:
+            limits.give_back(account_id=account.pk, key=limit_key(line.terms, facts))
 
 
 def _record(
     transaction: Transaction,
     given_back: GivenBack,
     due: ClawBack,
+    told: list[dict[str, object]],
     *,
     taken: int,
     posting_id: int | None,
     now: datetime,
 ) -> Refund:
-    uncollected = due.points - taken
-    reasons = due.reasons if taken or not due.points else []
-    if _is_closed(transaction):
-        reasons = [reason("REFUND_NO_CHANGE")]
     return Refund.objects.create(
         transaction=transaction,
         key=given_back.key,
@@ -180,10 +242,26 @@ def _record(
         refunded_at=given_back.refunded_at,
         recorded_at=now,
         points=taken,
-        uncollected=uncollected,
-        reasons=reasons + ([reason("UNCOLLECTED", points=uncollected)] if uncollected else []),
+        uncollected=due.points - taken,
+        reasons=told,
         posting_id=posting_id,
     )
+
+
+def _told(transaction: Transaction, due: ClawBack, taken: int) -> list[dict[str, object]]:
+    uncollected = due.points - taken
+    missed = [reason("UNCOLLECTED", points=uncollected)] if uncollected else []
+    if _is_closed(transaction):
+        return [reason("REFUND_NO_CHANGE"), *missed]
+    if not taken and missed:
+        return missed
+    return [_with_points(entry, taken) for entry in due.reasons] + missed
+
+
+def _with_points(entry: dict[str, object], taken: int) -> dict[str, object]:
+    values = entry["values"]
+    assert isinstance(values, dict)  # as reason() makes them
+    return {**entry, "values": {**values, "points": taken}} if "points" in values else entry
 
 
 def _refunded_cents(transaction: Transaction) -> int:
@@ -196,19 +274,6 @@ def _clawed_back(transaction: Transaction) -> int:
         taken=Sum("points"), missed=Sum("uncollected")
     )
     return (sums["taken"] or 0) + (sums["missed"] or 0)
-
-
-def terms_of(version: RuleVersion | None) -> Terms | None:
-    if version is None:
-        return None
-    return Terms(
-        numerator=version.points_numerator,
-        denominator=version.points_denominator,
-        is_half_up=version.rounding == RuleVersion.Rounding.HALF_UP,
-        min_spend_cents=version.min_spend_cents,
-        is_min_spend_on_net=version.is_min_spend_on_net,
-        max_spend_cents=version.max_spend_cents,
-    )
 
 
 def _recorded(transaction: Transaction, refund: Refund, *, version: int | None) -> Outcome:

@@ -1,157 +1,384 @@
-"""Judges one purchase: facts and a frozen rule version in, points with reasons and conditions out.
+"""Judges one purchase: facts, the rule versions in force and the room left in limits in; lines of points out.
 
-Pure: no database, no clock, integers only.
+Pure: no database, no clock, integers only. The same function judges a purchase when it comes and, on what refunds
+have left of it, every later claw-back.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from loyalty.earning import gates
 from loyalty.earning.reasons import hong_kong_dollars, reason
+from loyalty.earning.rule_terms import (
+    ALWAYS,
+    ANYWHERE,
+    Facts,
+    Kind,
+    Occasion,
+    Period,
+    RuleTerms,
+    Stacking,
+    Unit,
+    budget_key,
+    is_for_member,
+    is_in_schedule,
+    is_in_scope,
+    limit_key,
+)
+
+Rooms = Mapping[str, int]
+Reasons = list[dict[str, object]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
-    """What a frozen rule version pays. Points = cents × numerator ÷ (100 × denominator), rounded once."""
+class Line:
+    """What one rule gave. `used` is taken from its limit, in the limit's unit; `budget` from its campaign's."""
 
-    numerator: int
-    denominator: int
-    is_half_up: bool
-    min_spend_cents: int
-    is_min_spend_on_net: bool
-    max_spend_cents: int | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
-    """What was so when it was paid. `is_consented`: a consent was in force; `first_consent_at`: the member's first."""
-
-    amount_cents: int
-    currency: str
-    paid_at: datetime
-    is_member_open: bool
-    is_consented: bool
-    first_consent_at: datetime | None
-    joining_grace_days: int
-    is_store_excluded: bool
+    terms: RuleTerms
+    points: int
+    used: int = 0
+    reasons: tuple[dict[str, object], ...] = ()
+    is_capped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """Points, the spend they count, why, and every condition with what it found."""
+    """The lines that count, why, every condition with what it found, and how far limits were used, by key."""
 
-    points: int
-    counted_cents: int
-    reasons: list[dict[str, object]]
+    lines: tuple[Line, ...] = ()
+    counted_cents: int = 0
+    reasons: Reasons = field(default_factory=list)
     conditions: list[dict[str, object]] = field(default_factory=list)
+    uses: Mapping[str, int] = field(default_factory=dict)
+    is_capped: bool = False
+
+    @property
+    def points(self) -> int:
+        return sum(line.points for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One condition; `refusal` is the reason given when it is the first that is not met."""
+def judge(
+    facts: Facts,
+    ruleset: Sequence[RuleTerms],
+    rooms: Rooms,
+    *,
+    net_cents: int | None = None,
+    is_told: bool = True,
+) -> Judgement:
+    """`rooms` holds what is left of every limit and budget that `limited` names. `is_told=False` leaves out the
+    words, which take half of the time: whoever recounts a year needs the points alone.
 
-    condition: str
-    is_met: bool
-    found: object
-    refusal: dict[str, object]
+    With `net_cents`, what the rest of a purchase still deserves: conditions stay judged on the original amount
+    but for minimums on the net and flats, points follow the net.
+    """
+    net = facts.amount_cents if net_cents is None else net_cents
+    base = next((terms for terms in ruleset if terms.kind == Kind.BASE), None)
+    checked = gates.check(facts, base, net_cents=net)
+    refused = gates.refusal(checked)
+    if refused or base is None:
+        return Judgement(reasons=[refused or reason("NO_RULE")], conditions=gates.listed(checked))
+    missed = misses(ruleset, facts)
+    matching = [terms for terms, why in missed if not why and terms.kind != Kind.BASE]
+    rate_line, counted, notes, is_capped = _rate(facts, base, matching, rooms, net)
+    extras, more_notes = _extras(facts, base, matching, rooms, counted, rate_points=rate_line.points)
+    lines = tuple(line for line in (rate_line, *extras) if line.points)
+    return Judgement(
+        lines=lines,
+        counted_cents=counted,
+        reasons=_reasons(facts, base, rate_line, notes, extras, more_notes) if is_told else [],
+        conditions=gates.listed(checked) + _listed(missed, facts) if is_told else [],
+        uses=_uses(facts, rate_line, base, extras),
+        is_capped=is_capped or any(line.is_capped for line in extras),
+    )
 
 
-def judge(facts: Facts, terms: Terms | None) -> Judgement:
-    """The first gate that fails gives 0 and its reason; the rest are listed as checked all the same."""
-    gates = [*_member_gates(facts), *_purchase_gates(facts, terms)]
-    conditions: list[dict[str, object]] = [
-        {"condition": gate.condition, "is_met": gate.is_met, "found": gate.found} for gate in gates
+def limited(facts: Facts, ruleset: Sequence[RuleTerms]) -> dict[str, RuleTerms]:
+    """The limits and budgets that judging these facts may draw on, by key."""
+    touched = [
+        terms for terms, why in misses(ruleset, facts) if not why and (terms.limit or terms.budget_points)
     ]
-    refusal = next((gate.refusal for gate in gates if not gate.is_met), None)
-    if refusal or terms is None:
-        return Judgement(
-            points=0, counted_cents=0, reasons=[refusal or reason("NO_RULE")], conditions=conditions
+    keys = {limit_key(terms, facts): terms for terms in touched} | {
+        budget_key(terms): terms for terms in touched
+    }
+    keys.pop("", None)
+    return keys
+
+
+def misses(ruleset: Sequence[RuleTerms], facts: Facts) -> list[tuple[RuleTerms, str]]:
+    """Each rule with the first of its conditions that does not hold; empty if all hold."""
+    paid = facts.paid_in_hong_kong
+    return [(terms, _why_not(terms, facts, paid)) for terms in ruleset]
+
+
+def _why_not(terms: RuleTerms, facts: Facts, paid: datetime) -> str:
+    if terms.scope is not ANYWHERE and not is_in_scope(terms.scope, facts):
+        return "SCOPE"
+    if terms.schedule is not ALWAYS and not is_in_schedule(terms.schedule, paid):
+        return "SCHEDULE"
+    return "" if is_for_member(terms, facts, paid) else "BIRTHDAY"
+
+
+def _rate(
+    facts: Facts, base: RuleTerms, matching: Sequence[RuleTerms], rooms: Rooms, net: int
+) -> tuple[Line, int, Reasons, bool]:
+    """The rate line, the counted spend, and why it counts less than was paid, if it does."""
+    notes: Reasons = []
+    counted = net
+    ceilings = [terms.max_spend_cents for terms in matching if terms.kind == Kind.CEILING]
+    for ceiling in (base.max_spend_cents, *ceilings):
+        counted = counted if ceiling is None else min(counted, ceiling)
+    is_capped = any(ceiling is not None and net >= ceiling for ceiling in (base.max_spend_cents, *ceilings))
+    if counted < net:
+        notes.append(reason("CAPPED_PER_TRANSACTION", limit=hong_kong_dollars(counted)))
+    rate = _most_specific(base, matching, facts.amount_cents)
+    if rate.kind == Kind.RATE and rate.max_spend_cents is not None and counted > rate.max_spend_cents:
+        counted = rate.max_spend_cents
+        notes.append(
+            reason(
+                "CAPPED_PER_RULE", rule=rate.name_en, rule_zh=rate.name_zh, limit=hong_kong_dollars(counted)
+            )
         )
-    return _earned(facts, terms, conditions)
+    room = rooms.get(limit_key(base, facts)) if base.limit else None
+    if room is not None and counted > room:
+        counted = max(0, room)
+        notes.append(_limit_reason(base))
+    points = _points(rate, base, facts, counted)
+    line = Line(terms=rate, points=points, used=counted if base.limit else 0)
+    return line, counted, notes, is_capped or bool(notes)
 
 
-def entitlement(terms: Terms, *, amount_cents: int, net_cents: int) -> int:
-    """Points deserved by what is left of `amount_cents` after refunds; the whole amount for a purchase itself."""
-    judged = net_cents if terms.is_min_spend_on_net else amount_cents
-    return 0 if judged < terms.min_spend_cents else points_for(terms, net_cents)
+def _most_specific(base: RuleTerms, matching: Sequence[RuleTerms], amount_cents: int) -> RuleTerms:
+    rates = [t for t in matching if t.kind == Kind.RATE and amount_cents >= t.min_spend_cents]
+    return max(rates, key=lambda terms: (terms.scope.specificity, terms.rule_id), default=base)
 
 
-def points_for(terms: Terms, cents: int) -> int:
-    counted = counted_cents(terms, cents)
-    numerator, denominator = counted * terms.numerator, 100 * terms.denominator
-    return (
-        (2 * numerator + denominator) // (2 * denominator) if terms.is_half_up else numerator // denominator
+def _points(terms: RuleTerms, base: RuleTerms, facts: Facts, cents: int) -> int:
+    """Rounded once, after all multiplication."""
+    numerator, denominator = cents * terms.numerator, 100 * terms.denominator
+    if terms.takes_tier_factor:
+        numerator, denominator = numerator * facts.tier_numerator, denominator * facts.tier_denominator
+    return (2 * numerator + denominator) // (2 * denominator) if base.is_half_up else numerator // denominator
+
+
+def _extras(
+    facts: Facts,
+    base: RuleTerms,
+    matching: Sequence[RuleTerms],
+    rooms: Rooms,
+    counted: int,
+    *,
+    rate_points: int,
+) -> tuple[list[Line], Reasons]:
+    """Extras and flats that count, stacked; and what to say of those that do not."""
+    notes: Reasons = []
+    lines: list[Line] = []
+    for terms in matching:
+        if terms.kind not in (Kind.EXTRA, Kind.FLAT) or (terms.occasion and not rate_points):
+            continue
+        line = _extra(facts, base, terms, rooms, counted)
+        if line.points:
+            lines.append(line)
+        else:
+            notes.extend(line.reasons)
+    kept, dropped = _stack(lines)
+    notes.extend(
+        reason("NOT_COMBINED", rule=line.terms.name_en, rule_zh=line.terms.name_zh) for line in dropped
+    )
+    return [_within_budget(line, rooms) for line in kept], notes
+
+
+def _extra(facts: Facts, base: RuleTerms, terms: RuleTerms, rooms: Rooms, counted: int) -> Line:
+    room = rooms.get(limit_key(terms, facts)) if terms.limit else None
+    if counted < terms.min_spend_cents:
+        return Line(terms=terms, points=0)
+    if room is not None and room <= 0:
+        return Line(terms=terms, points=0, reasons=_used_up(terms))
+    if terms.kind == Kind.FLAT:
+        return Line(terms=terms, points=terms.numerator, used=1)
+    if terms.step_cents:
+        return _steps(terms, room, counted)
+    return _by_spend(facts, base, terms, room, counted)
+
+
+def _used_up(terms: RuleTerms) -> tuple[dict[str, object], ...]:
+    """A gift for life that was given is no news; one for a period is."""
+    assert terms.limit is not None
+    if terms.limit.period == Period.EVER:
+        return ()
+    if terms.limit.unit == Unit.TIMES:
+        return (reason("ALREADY_USED", rule=terms.name_en, rule_zh=terms.name_zh),)
+    return (_limit_reason(terms),)
+
+
+def _steps(terms: RuleTerms, room: int | None, counted: int) -> Line:
+    assert terms.step_cents is not None
+    cents = counted if terms.max_spend_cents is None else min(counted, terms.max_spend_cents)
+    steps = cents // terms.step_cents
+    given = steps if room is None else min(steps, room)
+    capped: tuple[dict[str, object], ...] = (_limit_reason(terms),) if given < steps else ()
+    return Line(
+        terms=terms, points=given * terms.numerator, used=given, reasons=capped, is_capped=bool(capped)
     )
 
 
-def counted_cents(terms: Terms, cents: int) -> int:
-    return cents if terms.max_spend_cents is None else min(cents, terms.max_spend_cents)
-
-
-def _member_gates(facts: Facts) -> list[Gate]:
-    return [
-        Gate("MEMBER_OPEN", facts.is_member_open, facts.is_member_open, reason("MEMBER_CLOSED")),
-        Gate("CONSENT", *_consent(facts)),
-    ]
-
-
-def _consent(facts: Facts) -> tuple[bool, str, dict[str, object]]:
-    """Before the first consent the grace decides; after it only an interval does: a gap never earns."""
-    if facts.is_consented:
-        return True, "in force", reason("NO_CONSENT")
-    first = facts.first_consent_at
-    if first is None or facts.paid_at >= first:
-        return False, "none in force", reason("NO_CONSENT")
-    is_in_grace = facts.paid_at >= first - timedelta(days=facts.joining_grace_days)
-    return (
-        is_in_grace,
-        "within the joining grace" if is_in_grace else "before joining",
-        reason("BEFORE_JOINING"),
+def _by_spend(facts: Facts, base: RuleTerms, terms: RuleTerms, room: int | None, counted: int) -> Line:
+    cents = counted
+    capped: tuple[dict[str, object], ...] = ()
+    ceiling = terms.max_spend_cents
+    if ceiling is not None and cents > ceiling:
+        cents = ceiling
+        capped = (
+            reason(
+                "CAPPED_PER_RULE", rule=terms.name_en, rule_zh=terms.name_zh, limit=hong_kong_dollars(ceiling)
+            ),
+        )
+    if room is not None and terms.limit and terms.limit.unit == Unit.CENTS and cents > room:
+        cents, capped = room, (_limit_reason(terms),)
+    points = _points(terms, base, facts, cents)
+    if room is not None and terms.limit and terms.limit.unit == Unit.POINTS and points > room:
+        points, capped = room, (_limit_reason(terms),)
+    used = (
+        {Unit.CENTS: cents, Unit.POINTS: points, Unit.TIMES: 1}.get(terms.limit.unit, 0) if terms.limit else 0
     )
+    return Line(terms=terms, points=points, used=used, reasons=capped, is_capped=bool(capped))
 
 
-def _purchase_gates(facts: Facts, terms: Terms | None) -> list[Gate]:
-    minimum = terms.min_spend_cents if terms else 0
-    amount = hong_kong_dollars(facts.amount_cents)
+def _stack(lines: list[Line]) -> tuple[list[Line], list[Line]]:
+    """An exclusive line drives out all others; of a group only its best stays."""
+    exclusive = [line for line in lines if line.terms.stacking == Stacking.EXCLUSIVE]
+    if exclusive:
+        best = max(exclusive, key=_worth)
+        return [best], [line for line in lines if line is not best]
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        if line.terms.stacking == Stacking.BEST_OF:
+            groups.setdefault(line.terms.stacking_group, []).append(line)
+    best_of = {id(max(group, key=_worth)) for group in groups.values()}
+    counts = [line.terms.stacking == Stacking.ADD or id(line) in best_of for line in lines]
+    kept = [line for line, is_kept in zip(lines, counts, strict=True) if is_kept]
+    return kept, [line for line, is_kept in zip(lines, counts, strict=True) if not is_kept]
+
+
+def _worth(line: Line) -> tuple[int, int]:
+    return line.points, -line.terms.rule_id
+
+
+def _within_budget(line: Line, rooms: Rooms) -> Line:
+    """A campaign gives what is left, then nothing."""
+    room = rooms.get(budget_key(line.terms)) if line.terms.budget_points is not None else None
+    if room is None or line.points <= room:
+        return line
+    exhausted = reason("BUDGET_EXHAUSTED", rule=line.terms.name_en, rule_zh=line.terms.name_zh)
+    return replace(line, points=max(0, room), reasons=(*line.reasons, exhausted), is_capped=True)
+
+
+def _limit_reason(terms: RuleTerms) -> dict[str, object]:
+    assert terms.limit is not None
+    limit = terms.limit
+    amount = f"HK${hong_kong_dollars(limit.amount)}" if limit.unit == Unit.CENTS else f"{limit.amount}"
+    code = {Period.DAY: "CAPPED_PER_DAY", Period.MONTH: "CAPPED_PER_MONTH"}.get(limit.period, "ALREADY_USED")
+    return reason(code, limit=amount, rule=terms.name_en, rule_zh=terms.name_zh)
+
+
+def _reasons(
+    facts: Facts, base: RuleTerms, rate: Line, notes: Reasons, extras: list[Line], more_notes: Reasons
+) -> Reasons:
+    told: Reasons = [*_rate_reasons(facts, rate), *notes]
+    for line in extras:
+        if line.points:
+            told.append(_line_reason(line))
+        told.extend(line.reasons)
+    told.extend(more_notes)
+    told.extend(_pending_reasons(facts, base, (rate, *extras)))
+    return told or [reason("ROUNDS_TO_ZERO")]
+
+
+def _rate_reasons(facts: Facts, line: Line) -> Reasons:
+    if not line.points:
+        return []
+    terms = line.terms
+    if terms.kind == Kind.RATE:
+        rate = f"{terms.numerator / terms.denominator:g}"
+        told = [
+            reason("EARNED_RATE", rate=rate, scope=terms.name_en, scope_zh=terms.name_zh, points=line.points)
+        ]
+    else:
+        told = [reason("EARNED_BASE", points=line.points, amount=hong_kong_dollars(facts.amount_cents))]
+    if terms.takes_tier_factor and facts.tier_numerator != facts.tier_denominator:
+        factor = f"{facts.tier_numerator / facts.tier_denominator:g}"
+        told.append(reason("EARNED_TIER", tier=facts.tier_name or facts.tier, factor=factor))
+    return told
+
+
+_LINE_CODES: dict[tuple[Kind, Occasion], str] = {
+    (Kind.EXTRA, Occasion.NONE): "EARNED_EXTRA",
+    (Kind.FLAT, Occasion.NONE): "EARNED_FLAT",
+    (Kind.EXTRA, Occasion.WELCOME): "EARNED_WELCOME",
+    (Kind.FLAT, Occasion.WELCOME): "EARNED_WELCOME",
+    (Kind.EXTRA, Occasion.BIRTHDAY): "EARNED_BIRTHDAY",
+    (Kind.FLAT, Occasion.BIRTHDAY): "EARNED_BIRTHDAY",
+}
+
+
+def _line_reason(line: Line) -> dict[str, object]:
+    terms = line.terms
+    code = _LINE_CODES[terms.kind, terms.occasion]
+    return reason(code, rule=terms.name_en, rule_zh=terms.name_zh, points=line.points)
+
+
+def held_until(line: Line, base: RuleTerms, facts: Facts) -> datetime | None:
+    """When a line's points become usable; None at once. Counted from the day of payment in Hong Kong."""
+    days = base.hold_days if line.terms.hold_days is None else line.terms.hold_days
+    if not days:
+        return None
+    midnight = facts.paid_in_hong_kong.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + timedelta(days=days)
+
+
+def _pending_reasons(facts: Facts, base: RuleTerms, lines: Sequence[Line]) -> Reasons:
+    held: dict[datetime, int] = {}
+    for line in lines:
+        until = held_until(line, base, facts)
+        if until and line.points:
+            held[until] = held.get(until, 0) + line.points
     return [
-        Gate("CURRENCY", facts.currency == "HKD", facts.currency, reason("CURRENCY_NOT_SUPPORTED")),
-        Gate(
-            "STORE_TAKES_PART",
-            not facts.is_store_excluded,
-            not facts.is_store_excluded,
-            reason("EXCLUDED_STORE"),
-        ),
-        Gate("RULE_IN_FORCE", terms is not None, terms is not None, reason("NO_RULE")),
-        Gate("SPENT_SOMETHING", facts.amount_cents > 0, amount, reason("ROUNDS_TO_ZERO")),
-        Gate(
-            "MIN_SPEND",
-            facts.amount_cents >= minimum,
-            amount,
-            reason("BELOW_MIN_SPEND", minimum=hong_kong_dollars(minimum)),
-        ),
+        reason("EARNED_PENDING", points=points, date=f"{until:%Y-%m-%d}") for until, points in held.items()
     ]
 
 
-def _earned(facts: Facts, terms: Terms, conditions: list[dict[str, object]]) -> Judgement:
-    points, counted = points_for(terms, facts.amount_cents), counted_cents(terms, facts.amount_cents)
-    earned = reason("EARNED_BASE", points=points, amount=hong_kong_dollars(counted))
-    reasons = [earned if points else reason("ROUNDS_TO_ZERO")]
-    if counted < facts.amount_cents:
-        reasons.append(reason("CAPPED_PER_TRANSACTION", limit=hong_kong_dollars(counted)))
-    return Judgement(points=points, counted_cents=counted, reasons=reasons, conditions=conditions)
+def _uses(facts: Facts, rate: Line, base: RuleTerms, extras: list[Line]) -> dict[str, int]:
+    uses = {limit_key(base, facts): rate.used}
+    for line in extras:
+        uses[limit_key(line.terms, facts)] = line.used if line.points else 0
+        uses[budget_key(line.terms)] = line.points
+    return {key: used for key, used in uses.items() if key and used}
+
+
+def _listed(missed: Sequence[tuple[RuleTerms, str]], facts: Facts) -> list[dict[str, object]]:
+    """Each further rule with the first of its conditions that did not hold, if any."""
+    listed: list[dict[str, object]] = []
+    for terms, why in missed:
+        if terms.kind != Kind.BASE:
+            failed = why or ("MIN_SPEND" if facts.amount_cents < terms.min_spend_cents else "")
+            listed.append({"condition": "RULE", "rule": terms.code, "is_met": not failed, "found": failed})
+    return listed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClawBack:
-    """Points due back after a refund, and why; 0 is an answer too."""
+    """Points due back after a refund, and why; 0 is an answer too. `target` is what the rest still deserves."""
 
     points: int
-    reasons: list[dict[str, object]]
+    target: Judgement
+    reasons: Reasons
 
 
 def claw_back(
-    terms: Terms | None,
+    facts: Facts,
+    ruleset: Sequence[RuleTerms],
+    rooms: Rooms,
     *,
-    amount_cents: int,
     earned: int,
     clawed_back: int,
     refunded_cents: int,
@@ -159,25 +386,27 @@ def claw_back(
 ) -> ClawBack:
     """Recompute the entitlement on the cumulative net, so that any order of partial refunds ends alike.
 
-    `clawed_back` counts what earlier refunds took or should have taken; `refunded_cents` is their sum.
+    `clawed_back` counts what earlier refunds took or should have taken; `refunded_cents` is their sum; `rooms` are
+    those the award found.
     """
-    net = amount_cents - refunded_cents - refund_cents
-    if terms is None or earned == 0 or refund_cents == 0:
-        return ClawBack(points=0, reasons=[reason("REFUND_NO_CHANGE")])
-    target = entitlement(terms, amount_cents=amount_cents, net_cents=net)
-    points = max(0, earned - clawed_back - target)
+    net = facts.amount_cents - refunded_cents - refund_cents
+    target = judge(facts, ruleset, rooms, net_cents=net) if earned else Judgement()
+    if earned == 0 or refund_cents == 0:
+        return ClawBack(points=0, target=target, reasons=[reason("REFUND_NO_CHANGE")])
+    points = max(0, earned - clawed_back - target.points)
+    base = next((terms for terms in ruleset if terms.kind == Kind.BASE), None)
     return ClawBack(
-        points=points, reasons=[_claw_back_reason(terms, net=net, points=points, cents=refund_cents)]
+        points=points, target=target, reasons=[_claw_back_reason(base, target, net, points, refund_cents)]
     )
 
 
-def _claw_back_reason(terms: Terms, *, net: int, points: int, cents: int) -> dict[str, object]:
+def _claw_back_reason(
+    base: RuleTerms | None, target: Judgement, net: int, points: int, cents: int
+) -> dict[str, object]:
     if not points:
-        is_capped = terms.max_spend_cents is not None and net >= terms.max_spend_cents
-        return reason("STILL_CAPPED" if is_capped else "REFUND_NO_CHANGE")
+        return reason("STILL_CAPPED" if target.is_capped else "REFUND_NO_CHANGE")
     # A refund of everything is a plain refund; the minimum explains only a net that is left over (E9, E10a).
-    if terms.is_min_spend_on_net and 0 < net < terms.min_spend_cents:
-        return reason(
-            "REFUND_BELOW_MIN_SPEND", minimum=hong_kong_dollars(terms.min_spend_cents), points=points
-        )
+    if base and base.is_min_spend_on_net and 0 < net < base.min_spend_cents:
+        minimum = hong_kong_dollars(base.min_spend_cents)
+        return reason("REFUND_BELOW_MIN_SPEND", minimum=minimum, points=points)
     return reason("REFUND_CLAWED_BACK", points=points, amount=hong_kong_dollars(cents))

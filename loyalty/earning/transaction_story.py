@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from loyalty.earning import reasons, rule_sentences
+from loyalty.earning import explanation, reasons, rule_sentences, transaction_document
 from loyalty.earning.models import Award, NumberClaim, Refund, RuleVersion, Transaction
 from loyalty.ledger.models import PointEntry
 from pms import formats, story
@@ -14,9 +14,6 @@ from pms.story import Panel
 TONES = {
     "EARNED": "good", "NOTHING": "quiet", "HELD": "wait", "FLAGGED": "warn", "PARKED": "wait", "DUPLICATE": "bad",
 }  # fmt: skip
-
-# Conditions whose finding is an amount.
-MONEY = ("SPENT_SOMETHING", "MIN_SPEND")
 
 
 @story.tells("earning.transaction", 10)
@@ -30,6 +27,7 @@ def what(request: HttpRequest, purchase: Transaction) -> Panel:
     return story.facts(_("What happened"), [
         (_("Amount"), formats.big(formats.money(purchase.amount_cents, purchase.currency))),
         (_("Points"), formats.big(formats.signed(award.points) if award else formats.NOTHING)),
+        *([(_("Of these on hold"), formats.points(award.pending_points))] if award and award.pending_points else []),
         (_("Member"), story.link(request, purchase.member)),
         (_("Store"), store),
         (_("Mall"), formats.name_of(purchase.mall)),
@@ -43,25 +41,44 @@ def what(request: HttpRequest, purchase: Transaction) -> Panel:
 def why(request: HttpRequest, purchase: Transaction) -> Panel:
     award = award_of(purchase)
     if award is None:
-        stored = [reasons.reason(_unjudged_code(purchase))]
-        return Panel(title=_("Why no points yet"), template="why", content={"reasons": _both(stored)})
+        stored = [reasons.reason(transaction_document.unjudged_code(purchase))]
+        return Panel(
+            title=_("Why no points yet"), template="why", content={"reasons": explanation.both(stored)}
+        )
+    one = explanation.of(award)
+    ruleset = one.ruleset if one else ()
     content = {
-        "reasons": _both(award.reasons),
-        "conditions": [_condition(row) for row in award.conditions],
-        "sum": _sum(award, award.rule_version) if award.points and award.rule_version else "",
+        "reasons": explanation.both(award.reasons),
+        "conditions": explanation.conditions(award.conditions),
+        "rules": explanation.rule_conditions(award.conditions, ruleset),
         "rule": _rule(award.rule_version) if award.rule_version else "",
     }
     return Panel(title=_("Why these points"), template="why", content=content, key="why")
 
 
+@story.tells("earning.transaction", 22)
+def lines(request: HttpRequest, purchase: Transaction) -> Panel | None:
+    award = award_of(purchase)
+    one = explanation.of(award) if award and award.points else None
+    return explanation.lines(request, one) if one else None
+
+
+@story.tells("earning.transaction", 24)
+def limits(request: HttpRequest, purchase: Transaction) -> Panel | None:
+    award = award_of(purchase)
+    one = explanation.of(award) if award else None
+    return explanation.limits(request, one) if one else None
+
+
 @story.tells("earning.transaction", 30)
 def refunds(request: HttpRequest, purchase: Transaction) -> Panel:
-    headings = [(_("Refunded"), ""), (_("Refund number"), ""), (_("Amount"), "number"),
-                (_("Points taken back"), "number"),
-                (_("Not collected"), "number"), (_("Why"), "")]  # fmt: skip
-    rows = [
-        _refund_row(refund, purchase.currency) for refund in purchase.refunds.order_by("refunded_at", "pk")
-    ]
+    headings = [
+        (_("Refunded"), ""), (_("Refund number"), ""), (_("Amount"), "number"), (_("Of usable points"), "number"),
+        (_("Of points on hold"), "number"), (_("Not collected"), "number"), (_("Why"), ""),
+    ]  # fmt: skip
+    found = list(purchase.refunds.order_by("refunded_at", "pk"))
+    held = explanation.taken_from_hold(found)
+    rows = [_refund_row(refund, purchase.currency, held.get(refund.pk, 0)) for refund in found]
     return story.table(_("Refunds"), headings, rows, empty=_("Nothing was refunded."))
 
 
@@ -128,52 +145,6 @@ def _reported(purchase: Transaction) -> str:
     return _("unknown: %(reported)s") % {"reported": words or formats.NOTHING}
 
 
-def _unjudged_code(purchase: Transaction) -> str:
-    if purchase.state == Transaction.State.PARKED:
-        return "PARKED_UNKNOWN_STORE"
-    return "HELD_AS_DUPLICATE" if purchase.state == Transaction.State.HELD else "CONFIRMED_DUPLICATE"
-
-
-def _both(stored: list[dict[str, object]]) -> list[tuple[str, str]]:
-    return list(zip(reasons.sentences(stored, "en"), reasons.sentences(stored, "zh-hant"), strict=True))
-
-
-def _condition(row: dict[str, object]) -> dict[str, object]:
-    labels = {
-        "MEMBER_OPEN": _("The membership is open"),
-        "CONSENT": _("Consent to share payments"),
-        "CURRENCY": _("Paid in Hong Kong dollars"),
-        "STORE_TAKES_PART": _("The store takes part"),
-        "RULE_IN_FORCE": _("A rule was in force"),
-        "SPENT_SOMETHING": _("Something was spent"),
-        "MIN_SPEND": _("Minimum spend"),
-    }
-    name = str(row["condition"])
-    return {
-        "label": labels.get(name, name),
-        "is_met": row["is_met"],
-        "found": _found(row.get("found"), name in MONEY),
-    }
-
-
-def _found(found: object, is_money: bool) -> str:
-    words = {
-        "True": _("yes"), "False": _("no"), "in force": _("in force"), "none in force": _("none in force"),
-        "within the joining grace": _("within the joining grace"), "before joining": _("before joining"),
-    }  # fmt: skip
-    text = str(found)
-    return f"HK${text}" if is_money else words.get(text, text)
-
-
-def _sum(award: Award, version: RuleVersion) -> str:
-    return _("%(counted)s counted × %(numerator)s ÷ HK$%(denominator)s = %(points)s") % {
-        "counted": formats.money(award.counted_cents),
-        "numerator": version.points_numerator,
-        "denominator": version.points_denominator,
-        "points": formats.points(award.points),
-    }
-
-
 def _rule(version: RuleVersion) -> str:
     english, chinese = rule_sentences.both(version)
     said = chinese if formats.is_chinese() else english
@@ -182,12 +153,12 @@ def _rule(version: RuleVersion) -> str:
     }  # fmt: skip
 
 
-def _refund_row(refund: Refund, currency: str) -> list[object]:
+def _refund_row(refund: Refund, currency: str, held: int) -> list[object]:
     said = reasons.sentences(refund.reasons, "zh-hant" if formats.is_chinese() else "en")
     return [
         formats.moment(refund.refunded_at), formats.identifier(refund.number),
         formats.money(refund.amount_cents, currency),
-        formats.signed(-refund.points), formats.number(refund.uncollected), " ".join(said),
+        formats.signed(held - refund.points), formats.signed(-held), formats.number(refund.uncollected), " ".join(said),
     ]  # fmt: skip
 
 

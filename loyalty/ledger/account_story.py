@@ -11,7 +11,8 @@ from pms.story import Panel
 
 LATEST = 20
 TONES = {
-    "EARN": "good", "CLAW_BACK": "bad", "ADJUST": "news", "REDEEM": "news", "EXPIRE": "quiet", "REVERSE": "warn",
+    "EARN": "good", "CLAW_BACK": "bad", "ADJUST": "news", "RELEASE": "good", "RESERVE": "wait", "REDEEM": "news",
+    "UNRESERVE": "quiet", "RETURN": "good", "EXPIRE": "quiet", "REVERSE": "warn",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Screens of the ledger: read only, since nothing in it is ever changed."""
+"""Screens of the ledger: read only, since nothing in it is ever changed; redemptions have a desk of their own."""
 
 from typing import Any, ClassVar
 
@@ -8,10 +8,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.ledger import account_story
-from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
+from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting, Redemption
+from loyalty.ledger.redemption_desk import RedemptionAdmin
+from loyalty.ledger.statement_screens import StatementPages
 from pms import formats, scoping
 from pms.records import RecordAdmin
 
+admin.site.register(Redemption, RedemptionAdmin)
 NOT_YET = _("No points have moved yet. The first payment that earns brings the first rows.")
 
 
@@ -97,7 +100,7 @@ class PostingAdmin(LedgerAdmin):
 
 
 @admin.register(PointAccount)
-class PointAccountAdmin(LedgerAdmin):
+class PointAccountAdmin(StatementPages, LedgerAdmin):
     group_path = "program__group"
     list_display = ("owner", "kind", "balance_shown", "version_shown", "changed")
     list_select_related = ("member", "program")

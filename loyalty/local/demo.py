@@ -1,4 +1,4 @@
-"""`./run demo`: an installation with the Lumina demo mall, a simulated AlipayHK, and a story that plays."""
+"""`./run demo`: an installation with the demo groups, a simulated AlipayHK, and a story that plays."""
 
 import argparse
 import json
@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> int:
 def _play(installation: Installation, port: int, simulator_port: int) -> None:
     address, simulator = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{simulator_port}"
     offer = _start_simulator(installation, address, simulator_port)
-    logins, password = _seed(installation)
     _manage(installation, "register_mall", str(offer))
+    logins, password = _seed(installation)
     print(f"\nStaff      {address}/admin/   password {password}, as {', '.join(logins)}")
     print(f"AlipayHK   {simulator}/   the simulated side: cards and calls")
     print(f"Logs       {installation.home.logs}")
@@ -75,13 +75,13 @@ def _start_simulator(installation: Installation, address: str, port: int) -> Pat
 
 
 def _seed(installation: Installation) -> tuple[list[str], str]:
-    """The Lumina demo group; its logins, whose password is made once for this home."""
+    """All demo groups; their logins, whose password is made once for this home."""
     file = installation.home.path / "secrets" / "demo_password"
     if not file.exists():
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
             new.write(secrets.token_urlsafe(9))
     password = file.read_text()
-    said = json.loads(_manage(installation, "seed_demo", DEMO_PASSWORD=password))
+    said = json.loads(_manage(installation, "seed_demo", "--group", "all", DEMO_PASSWORD=password))
     return said["logins"], password
 
 

@@ -19,7 +19,7 @@ from tests.factories import (
     PointAccountFactory,
     TransactionFactory,
 )
-from tests.loyalty.earning.test_examples import LUMINA, Shopper, shopper
+from tests.loyalty.earning.plain import LUMINA, Shopper, shopper
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import factory
 from factory.django import DjangoModelFactory
 
-from members.models import Consent, ContactChange, Member, Pass, Program
+from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
 from tests.factories.moment import MOMENT
 from tests.factories.places import MallFactory, MallGroupFactory
 
@@ -70,3 +70,24 @@ class ContactChangeFactory(DjangoModelFactory[ContactChange]):
     member = factory.SubFactory(MemberFactory)
     phone = factory.Sequence(lambda n: f"+8529{n:07d}")
     noticed_at = MOMENT
+
+
+class TierFactory(DjangoModelFactory[Tier]):
+    class Meta:
+        model = Tier
+
+    program = factory.SubFactory(ProgramFactory)
+    code = factory.Sequence(lambda n: f"TIER{n}")
+    name_en = factory.Sequence(lambda n: f"Gold {n}")
+    name_zh = factory.Sequence(lambda n: f"金 {n}")
+    min_spend_cents = factory.Sequence(lambda n: n * 100)
+
+
+class MemberTierFactory(DjangoModelFactory[MemberTier]):
+    class Meta:
+        model = MemberTier
+
+    member = factory.SubFactory(MemberFactory)
+    tier = factory.SubFactory(TierFactory, program=factory.SelfAttribute("..member.program"))
+    began_at = MOMENT
+    keeps_until_at = MOMENT + timedelta(days=365)

@@ -5,11 +5,24 @@ from datetime import UTC, datetime, timedelta
 import factory
 from factory.django import DjangoModelFactory
 
-from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Refund, Rule, RuleVersion, Transaction
+from loyalty.earning import backtest
+from loyalty.earning.drafts import Draft
+from loyalty.earning.models import (
+    Award,
+    BacktestRun,
+    BudgetUse,
+    CapUse,
+    DuplicateCase,
+    NumberClaim,
+    Refund,
+    Rule,
+    RuleVersion,
+    Transaction,
+)
 from tests.factories.moment import MOMENT
 from tests.factories.people import MemberFactory, ProgramFactory
 from tests.factories.places import MallFactory, StoreFactory
-from tests.factories.points import PostingFactory
+from tests.factories.points import PointAccountFactory, PostingFactory
 
 
 class RuleFactory(DjangoModelFactory[Rule]):
@@ -106,3 +119,38 @@ class DuplicateCaseFactory(DjangoModelFactory[DuplicateCase]):
     transaction = factory.SubFactory(TransactionFactory)
     earlier = factory.SubFactory(TransactionFactory, mall=factory.SelfAttribute("..transaction.mall"))
     opened_at = MOMENT
+
+
+class CapUseFactory(DjangoModelFactory[CapUse]):
+    class Meta:
+        model = CapUse
+
+    account = factory.SubFactory(PointAccountFactory)
+    key = factory.Sequence(lambda n: f"{n}/ever")
+    used = 1
+
+
+class BudgetUseFactory(DjangoModelFactory[BudgetUse]):
+    class Meta:
+        model = BudgetUse
+
+    rule = factory.SubFactory(RuleFactory)
+
+
+class BacktestRunFactory(DjangoModelFactory[BacktestRun]):
+    """A run that waits, over the base rule as it is when published with one point per HK$1."""
+
+    class Meta:
+        model = BacktestRun
+
+    program = factory.SubFactory(ProgramFactory)
+    rule_code = "BASE"
+    rule_kind = Rule.Kind.BASE
+    name_en = "Base rate"
+    name_zh = "基本積分"
+    draft = factory.LazyFunction(lambda: backtest.draft_as_json(Draft(points_numerator=1)))
+    days = 30
+    since_at = factory.LazyAttribute(lambda row: row.until_at - timedelta(days=row.days))
+    until_at = MOMENT
+    asked_at = MOMENT
+    moved_at = MOMENT

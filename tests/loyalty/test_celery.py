@@ -1,9 +1,12 @@
 """The Celery app: what is promised about messages, and a timetable whose tasks exist."""
 
 import pytest
+from celery.schedules import crontab
 from django.conf import settings
 
 from loyalty.celery import TIMETABLE, WORKER_TRANSPORT, app
+
+DAY = 24 * 3600
 
 
 def test_every_task_of_the_timetable_is_registered() -> None:
@@ -18,7 +21,19 @@ def test_every_task_of_the_timetable_is_registered() -> None:
 def test_a_periodic_message_expires_before_its_next_turn(name: str) -> None:
     entry = app.conf.beat_schedule[name]
 
-    assert 0 < entry["options"]["expires"] <= entry["schedule"]
+    every = DAY if isinstance(entry["schedule"], crontab) else entry["schedule"]
+    assert 0 < entry["options"]["expires"] <= every
+
+
+def test_what_runs_once_a_day_runs_at_night_in_hong_kong() -> None:
+    nightly = {task: when for task, when in TIMETABLE.values() if isinstance(when, crontab)}
+
+    assert {task: (when.hour, when.minute) for task, when in nightly.items()} == {
+        "loyalty.ledger.tasks.expire_and_warn": ({0}, {1}),
+        "loyalty.earning.tasks.review_tiers": ({0}, {11}),
+        "alipayhk.tasks.prove": ({3}, {31}),
+    }
+    assert app.conf.timezone == "Asia/Hong_Kong"
 
 
 def test_a_killed_worker_loses_no_message_and_hoards_none() -> None:

@@ -4,9 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from members.models import Consent, Member
+from members.models import Consent, Member, MemberTier
 from tests.constraints import Make, refused_by
-from tests.factories import ConsentFactory, ContactChangeFactory, MemberFactory, PassFactory
+from tests.factories import (
+    ConsentFactory,
+    ContactChangeFactory,
+    MemberFactory,
+    MemberTierFactory,
+    PassFactory,
+    ProgramFactory,
+    TierFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -47,9 +55,38 @@ def same_contact_change() -> object:
     return ContactChangeFactory.create(member=change.member, phone=change.phone)
 
 
+def same_tier_code() -> object:
+    tier = TierFactory.create()
+    return TierFactory.create(program=tier.program, code=tier.code)
+
+
+def same_tier_spend() -> object:
+    tier = TierFactory.create()
+    return TierFactory.create(program=tier.program, min_spend_cents=tier.min_spend_cents)
+
+
+def second_open_tier() -> object:
+    held = MemberTierFactory.create()
+    return MemberTierFactory.create(member=held.member)
+
+
+def tier_that_ends_early() -> object:
+    held = MemberTierFactory.create()
+    return MemberTier.objects.filter(pk=held.pk).update(ended_at=held.began_at - timedelta(seconds=1))
+
+
 @pytest.mark.parametrize(
     ("constraint", "make"),
     [
+        ("members_program_expiry_has_its_count", lambda: ProgramFactory.create(expiry="DAYS")),
+        ("members_program_expiry_has_its_count", lambda: ProgramFactory.create(expiry_count=3)),
+        ("members_program_redemption_positive", lambda: ProgramFactory.create(redemption_min_points=0)),
+        ("members_tier_one_per_code", same_tier_code),
+        ("members_tier_one_per_spend", same_tier_spend),
+        ("members_tier_figures_positive", lambda: TierFactory.create(factor_numerator=0)),
+        ("members_member_birth_month_is_a_month", lambda: MemberFactory.create(birth_month=13)),
+        ("members_membertier_one_open_per_member", second_open_tier),
+        ("members_membertier_ends_after_it_began", tier_that_ends_early),
         ("members_member_one_per_phone", same_phone),
         ("members_member_one_per_email", same_email),
         ("members_pass_one_per_wallet_user", same_wallet_user),

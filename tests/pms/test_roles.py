@@ -34,6 +34,10 @@ def test_nobody_may_delete_or_write_the_ledger() -> None:
         "ledger.view_pointentry",
         "ledger.view_pointlot",
         "ledger.view_posting",
+        # Setting points aside, and confirming or giving them back; never editing a row.
+        "ledger.view_redemption",
+        "ledger.add_redemption",
+        "ledger.change_redemption",
     }
 
 

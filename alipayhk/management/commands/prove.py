@@ -1,24 +1,20 @@
-"""`prove`: recomputes ledger, awards and cards; names every row that breaks a promise."""
+"""`prove`: recomputes ledger, chain, awards, limits and cards, and names every row that breaks a promise."""
 
 import json
-from itertools import chain
 
-from alipayhk import card_proof
-from loyalty.earning import recount
-from loyalty.ledger import proof, snapshot
+from alipayhk import certificate
+from pms import clock
 from pms.operator_command import OperatorCommand
 
 
 class Command(OperatorCommand):
-    help = "Recompute every sum, balance, lot, award and refund; exit non-zero if a row breaks a promise."
+    help = (
+        "Recompute every sum, balance, lot, limit, award and refund; exit non-zero if a row breaks a promise."
+    )
 
     def handle(self, *_: object, **__: object) -> None:
-        found = 0
-        with snapshot.one_snapshot():
-            for breach in chain(proof.breaches(), recount.breaches(), card_proof.breaches()):
-                found += 1
-                self.stdout.write(str(breach))
-            counts = {**proof.counts(), **recount.counts(), **card_proof.counts(), "breaches": found}
-        if found or counts["sum"]:
-            self.refuse(f"promises are broken: {json.dumps(counts)}", status=1)
-        self.stdout.write(json.dumps(counts))
+        run = certificate.prove(clock=clock.now, tell=self.stdout.write)
+        counts = json.dumps(run.counts)
+        if not run.is_green:
+            self.refuse(f"promises are broken: {counts}", status=1)
+        self.stdout.write(counts)

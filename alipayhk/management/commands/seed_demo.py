@@ -1,66 +1,101 @@
-"""`seed_demo`: the Lumina demo group with stores, staff and members, for trials; refused in production."""
+"""`seed_demo`: the demo groups with programs, stores, staff and members, for trials; refused in production."""
 
 import json
 import os
 import secrets
 from argparse import ArgumentParser
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db.transaction import atomic
 
 from alipayhk import demo_malls, registration
+from alipayhk.demo_malls import DemoGroup
+from loyalty.earning import program_files
 from loyalty.ledger import postings
 from members import enrollment
 from members.models import Member, Program
 from pms import clock, staffing
-from pms.models import Mall, MallGroup, MallStaff
+from pms.models import MallGroup, MallStaff
 from pms.operator_command import OperatorCommand
 
 ADMIN = "demo-admin"
-STAFF = {
-    "demo-manager": (MallStaff.Role.MANAGER, None),
-    "demo-reviewer": (MallStaff.Role.REVIEWER, None),
-    "demo-operator": (MallStaff.Role.OPERATOR, "lumina-plaza"),
-    "demo-counter": (MallStaff.Role.COUNTER, "lumina-plaza"),
-}
+# Name, role, and whether the login is for one mall of each group only.
+STAFF = (
+    ("demo-manager", MallStaff.Role.MANAGER, False),
+    ("demo-reviewer", MallStaff.Role.REVIEWER, False),
+    ("demo-operator", MallStaff.Role.OPERATOR, True),
+    ("demo-counter", MallStaff.Role.COUNTER, True),
+)
+ALL = "all"
 
 
 class Command(OperatorCommand):
-    help = "Load the Lumina demo group: three malls, 180 stores, staff and members. May be repeated."
+    help = "Load demo groups: programs with their rules, malls, 60 stores a mall, staff, members. May be repeated."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--group", choices=[*demo_malls.GROUPS, ALL], default=demo_malls.LUMINA.name)
         parser.add_argument(
             "--password", help="of all demo logins; else DEMO_PASSWORD, else one is made up and printed"
         )
 
     @atomic
-    def handle(self, *_: object, password: str | None, **__: object) -> None:
+    def handle(self, *_: object, group: str, password: str | None, **__: object) -> None:
         if settings.IS_PRODUCTION:
             self.refuse("seed_demo makes logins with a known password; it is refused in production.")
         password = password or os.environ.get("DEMO_PASSWORD") or secrets.token_urlsafe(9)
         now = clock.now()
-        created = [
-            name
-            for mall in demo_malls.MALLS
-            for name in registration.register(demo_malls.document(mall), now=now).created
-        ]
-        group = MallGroup.objects.get(label=demo_malls.GROUP["label"])
-        _appoint(group, password)
-        _enroll(group, now)
-        logins = {"logins": [ADMIN, *STAFF], "password": password}
-        self.stdout.write(json.dumps({"created": len(created), **logins}))
+        wanted = [demo for name, demo in demo_malls.GROUPS.items() if group in (name, ALL)]
+        created = [name for demo in wanted for name in _load(demo, now=now)]
+        labels = [*(demo.label for demo in wanted), demo_malls.SIMULATED_GROUP]
+        staffing.appoint_administrator(name=ADMIN, password=password)
+        for seeded in MallGroup.objects.filter(label__in=labels):
+            _appoint(seeded, password)
+        names = [ADMIN, *(name for name, _role, _is_of_mall in STAFF)]
+        self.stdout.write(json.dumps({"created": len(created), "logins": names, "password": password}))
+
+
+def _load(demo: DemoGroup, *, now: datetime) -> list[str]:
+    """The base rule first, as the first version; then the malls; then the rules that name malls and stores."""
+    document = _document(demo)
+    group, _ = MallGroup.objects.get_or_create(
+        label=demo.label, defaults={"name_en": demo.name_en, "name_zh": demo.name_zh}
+    )
+    names = {"name_en": demo.program_en, "name_zh": demo.program_zh}
+    program, _ = Program.objects.get_or_create(group=group, defaults=names)
+    # What staff have changed since stays changed.
+    is_loaded = {rule["code"] for rule in document["rules"]} <= set(
+        program.rules.values_list("code", flat=True)
+    )
+    created = []
+    if not is_loaded:
+        base = [rule for rule in document["rules"] if rule["kind"] == "BASE"]
+        created += program_files.load(document=document | {"rules": base}, program=program, now=now)
+    for mall in demo_malls.MALLS:
+        if mall.group == demo:
+            created += registration.register(demo_malls.document(mall), now=now).created
+    if not is_loaded:
+        created += program_files.load(document=document, program=program, now=now)
+    _enroll(program, now)
+    return created
+
+
+def _document(demo: DemoGroup) -> dict[str, Any]:
+    file = Path(program_files.__file__).parent / "programs" / f"{demo.name}.json"
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def _appoint(group: MallGroup, password: str) -> None:
-    staffing.appoint_administrator(name=ADMIN, password=password)
-    for name, (role, tag) in STAFF.items():
-        mall = Mall.objects.get(tag=tag) if tag else None
+    first = group.malls.order_by("pk").first()
+    for name, role, is_of_mall in STAFF:
+        mall = first if is_of_mall else None
         staffing.appoint(name=name, password=password, role=role, group=group, mall=mall)
 
 
-def _enroll(group: MallGroup, now: datetime) -> None:
-    program = Program.objects.get(group=group)
+def _enroll(program: Program, now: datetime) -> None:
     for name, phone in demo_malls.PEOPLE:
         details = {
             "name": name,

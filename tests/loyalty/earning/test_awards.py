@@ -10,7 +10,7 @@ from loyalty.earning.models import Award, NumberClaim, Transaction
 from loyalty.earning.outcomes import Verdict
 from loyalty.ledger.models import PointAccount, Posting
 from tests import factories
-from tests.loyalty.earning.test_examples import LUMINA, TUESDAY, Shopper, shopper
+from tests.loyalty.earning.plain import LUMINA, TUESDAY, Shopper, shopper
 
 pytestmark = pytest.mark.django_db
 NOW = TUESDAY + timedelta(minutes=1)

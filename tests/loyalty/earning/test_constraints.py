@@ -9,6 +9,8 @@ from loyalty.earning.models import Award, Rule
 from tests.constraints import Make, refused_by
 from tests.factories import (
     AwardFactory,
+    BudgetUseFactory,
+    CapUseFactory,
     DuplicateCaseFactory,
     NumberClaimFactory,
     PostingFactory,
@@ -56,9 +58,28 @@ def its_own_duplicate() -> object:
     return DuplicateCaseFactory.create(transaction=transaction, earlier=transaction)
 
 
+def same_rule_code() -> object:
+    rule = RuleFactory.create(code="R1")
+    return RuleFactory.create(program=rule.program, kind=Rule.Kind.EXTRA, code="R1")
+
+
+def same_limit() -> object:
+    use = CapUseFactory.create()
+    return CapUseFactory.create(account=use.account, key=use.key)
+
+
 @pytest.mark.parametrize(
     ("constraint", "make"),
     [
+        ("earning_rule_one_per_code", same_rule_code),
+        ("earning_ruleversion_limit_is_whole", lambda: RuleVersionFactory.create(limit_amount=5)),
+        (
+            "earning_ruleversion_best_of_names_its_group",
+            lambda: RuleVersionFactory.create(stacking="BEST_OF"),
+        ),
+        ("earning_capuse_one_per_limit", same_limit),
+        ("earning_capuse_used_not_negative", lambda: CapUseFactory.create(used=-1)),
+        ("earning_budgetuse_used_not_negative", lambda: BudgetUseFactory.create(used=-1)),
         ("earning_rule_one_base_per_program", second_base_rule),
         ("earning_ruleversion_one_per_number", same_number),
         ("earning_ruleversion_one_per_start", same_start),

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from loyalty.earning import purchases
+from loyalty.earning import decisions, purchases
 from loyalty.earning.models import Transaction
 from loyalty.earning.purchases import Purchase
 from loyalty.ledger import postings
@@ -63,9 +63,9 @@ def test_one_statement_finds_everything(store: Store, wallet_pass: Pass) -> None
     assert (found.pass_id, found.member_id, found.account_id) == (
         wallet_pass.pk, wallet_pass.member_id, account.pk,
     )  # fmt: skip
-    assert (found.store_id, found.version_id, found.issued_id) == (store.pk, version.pk, issued.pk)
+    assert (found.store_id, found.newest_version_id, found.issued_id) == (store.pk, version.pk, issued.pk)
     assert (found.is_consented, found.is_mall_active, found.is_store_active) == (True, True, True)
-    assert purchases.terms(found) is not None
+    assert [terms.version_id for terms in decisions.in_force(found, TUESDAY)] == [version.pk]
 
 
 def test_nobody_is_found_by_another_wallet(store: Store, wallet_pass: Pass) -> None:
@@ -115,12 +115,12 @@ def test_the_rule_is_the_one_of_the_time_of_payment(store: Store, wallet_pass: P
         for number, day in ((1, -10), (2, -1), (3, 1))
     ]
 
-    at_the_edge = purchases.find(purchase(store, wallet_pass, paid_at=TUESDAY + timedelta(days=1)))
-    now = purchases.find(purchase(store, wallet_pass))
-    long_ago = purchases.find(purchase(store, wallet_pass, paid_at=TUESDAY - timedelta(days=11)))
+    found = purchases.find(purchase(store, wallet_pass))
+    days = (-11, 0, 1)
+    in_force = [decisions.in_force(found, TUESDAY + timedelta(days=day)) for day in days]
 
-    assert (now.version_id, at_the_edge.version_id) == (versions[1].pk, versions[2].pk)
-    assert (long_ago.version_id, purchases.terms(long_ago)) == (None, None)
+    named = [[terms.version_id for terms in ruleset] for ruleset in in_force]
+    assert named == [[], [versions[1].pk], [versions[2].pk]]
 
 
 def test_a_consent_of_another_pass_of_the_member_is_not_this_ones(store: Store, wallet_pass: Pass) -> None:

@@ -1,114 +1,141 @@
-"""Recounting: what was posted is what the frozen rules say, and whatever is not is named."""
+"""The recount of entitlements: silent about what the rules give, and naming the row of whatever they do not."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
+import psycopg
 import pytest
+from django.db.models import F
+from django.db.transaction import atomic
 
 from loyalty.earning import recount
-from loyalty.earning.models import Award, NumberClaim, Refund, Transaction
+from loyalty.earning.models import Award, BudgetUse, CapUse, NumberClaim, Refund, Transaction
 from loyalty.ledger import proof
+from pms.clock import HONG_KONG
+from tests.databases import Database
 from tests.factories import (
     MOMENT,
-    AwardFactory,
     NumberClaimFactory,
-    PointAccountFactory,
     PointEntryFactory,
     RefundFactory,
-    RuleVersionFactory,
     TransactionFactory,
 )
-from tests.loyalty.earning.test_examples import HALF_UP, LUMINA, shopper
+from tests.loyalty.earning.programs import TUESDAY, Shopper, shopper
 
-pytestmark = pytest.mark.django_db
+MOON = datetime(2026, 9, 12, 13, 0, tzinfo=HONG_KONG)
 
 
 def found() -> list[str]:
     return [str(breach) for breach in recount.breaches()]
 
 
-def award_of(points: int, *, cents: int = 13890, **fields: object) -> Award:
-    """An award that was posted and claimed as it should be, whatever it gave."""
-    transaction = TransactionFactory.create(amount_cents=cents)
-    NumberClaimFactory.create(transaction=transaction)
-    entry = PointEntryFactory.create(
-        account=PointAccountFactory.create(member=transaction.member), points=points
-    )
-    return AwardFactory.create(transaction=transaction, posting=entry.posting, points=points, **fields)
+def welcomed() -> Shopper:
+    """A member of Lumina whose welcome gift comes with the first award, as it does outside of tests."""
+    return shopper("lumina", is_welcomed=False)
 
 
-@pytest.mark.parametrize("rule", [LUMINA, HALF_UP], ids=["Lumina", "half up"])
-def test_purchases_and_refunds_of_every_kind_recount_to_what_they_gave(rule: dict[str, object]) -> None:
-    member = shopper(rule)
-    bought = [
-        Transaction.objects.get(pk=member.pays(cents).transaction_id or 0)
-        for cents in (13890, 9999, 8750, 4_250_000, 100_000, 15_000, 0)
-    ]
-    member.pays(25_000, currency="USD")
-    member.pays(25_000, paid_at=MOMENT - timedelta(days=4000))
-    for place, cents in [(3, 1_000_000), (4, 33_333), (4, 33_333), (4, 33_334), (5, 6_000), (1, 999)]:
-        member.is_refunded(bought[place], cents)
+@pytest.mark.django_db
+def test_purchases_and_refunds_of_every_kind_recount_to_what_they_gave() -> None:
+    person = welcomed()
+    person.wallet_pass.member.birth_month = 3
+    person.wallet_pass.member.save()
+    awards = [person.pays(cents) for cents in (13_890, 9_999, 4_250_000, 100_000, 15_000, 0)]
+    person.pays(260_000, store="210", at=TUESDAY.replace(hour=19))
+    person.pays(318_000, at=MOON)
+    person.pays(318_000, at=MOON)
+    person.pays(50_000, currency="USD")
+    for place, cents in [
+        (0, 13_890),
+        (2, 1_000_000),
+        (3, 33_333),
+        (3, 33_333),
+        (3, 33_334),
+        (4, 6_000),
+        (1, 999),
+    ]:
+        person.is_refunded(awards[place], cents)
 
     assert found() == []
     assert list(proof.breaches()) == []
-    assert recount.counts() == {"transactions": 9, "awards": 9, "refunds": 6}
+    assert recount.counts()["refunds"] == 7
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["verdant", "pier8"])
+def test_daily_limits_and_points_on_hold_recount_too(name: str) -> None:
+    person = shopper(name)
+    first, _second = person.pays(720_000), person.pays(410_000)
+    person.pays(100_000, store="088", at=datetime(2026, 5, 2, 13, tzinfo=HONG_KONG))
+    person.is_refunded(first, 100_000)
+    person.is_refunded(first, 620_000)
+
+    assert found() == []
+    assert list(proof.breaches()) == []
+
+
+@pytest.mark.django_db
 def test_a_duplicate_recounts_to_nothing() -> None:
-    member = shopper(LUMINA)
-    member.pays(13890, numbers={"PAYMENT": "SAME"})
-    member.pays(13890, numbers={"PAYMENT": "SAME"})
+    person = welcomed()
+    person.pays(13_890, numbers={"PAYMENT": "SAME"})
+    person.pays(13_890, numbers={"PAYMENT": "SAME"})
 
     assert found() == []
 
 
-def test_an_award_that_its_rules_do_not_give_is_named() -> None:
-    award = award_of(139)
+@pytest.mark.django_db
+def test_a_welcome_gift_given_back_is_free_again() -> None:
+    person = welcomed()
+    award = person.pays(20_000)
+    person.is_refunded(award, 20_000)
+    again = person.pays(20_000)
 
-    assert found() == [f"earning_award {award.pk}: it gave 139 points, its rules give 138."]
-
-
-def test_an_award_against_its_own_conditions_is_named() -> None:
-    award = award_of(138, conditions=[{"condition": "CONSENT", "is_met": False, "found": "none in force"}])
-
-    assert found() == [f"earning_award {award.pk}: it gave 138 points, its rules give 0."]
-
-
-def test_an_award_withheld_against_its_rules_is_named() -> None:
-    transaction = TransactionFactory.create(state="NOTHING")
-    award = AwardFactory.create(transaction=transaction, points=0, posting=None)
-
-    assert found() == [f"earning_award {award.pk}: it gave 0 points, its rules give 138."]
+    assert (award.points, again.points) == (3200, 3200)
+    assert found() == []
 
 
-def test_a_refund_that_took_too_little_is_named() -> None:
-    award = award_of(138, rule_version=RuleVersionFactory.create())
-    RefundFactory.create(transaction=award.transaction, amount_cents=13890)
+@pytest.mark.django_db
+def test_a_limit_used_otherwise_than_the_awards_did_is_named() -> None:
+    person = shopper("verdant")
+    person.pays(720_000)
+    use = CapUse.objects.get()
+    CapUse.objects.update(used=F("used") - 1)
 
-    assert found() == [f"earning_award {award.pk}: 138 points are left after its refunds, its rules leave 0."]
-
-
-def test_an_award_that_says_other_than_its_posting_is_named() -> None:
-    transaction = TransactionFactory.create()
-    NumberClaimFactory.create(transaction=transaction)
-    account = PointAccountFactory.create(member=transaction.member)
-    entry = PointEntryFactory.create(account=account, points=100)
-    award = AwardFactory.create(transaction=transaction, posting=entry.posting, points=138)
-
-    assert found() == [f"earning_award {award.pk}: it gave 138 points, its posting moved 100."]
+    sentence = f"719999 of {use.key} are used, the member's awards used 720000."
+    assert found() == [f"earning_capuse {use.pk}: {sentence}"]
 
 
-def test_a_refund_that_says_other_than_its_posting_is_named() -> None:
-    award = award_of(138)
-    entry = PointEntryFactory.create(
-        account=award.transaction.member.account, posting__kind="CLAW_BACK", points=-137
-    )
-    refund = RefundFactory.create(
-        transaction=award.transaction, amount_cents=13890, points=138, posting=entry.posting
-    )
+@pytest.mark.django_db
+def test_a_limit_that_lost_its_row_is_named() -> None:
+    person = shopper("verdant")
+    person.pays(720_000)
+    key = CapUse.objects.get().key
+    CapUse.objects.all().delete()
 
-    assert found() == [f"earning_refund {refund.pk}: it took back 138 points, its posting moved -137."]
+    member_id = person.wallet_pass.member_id
+    assert found() == [f"members_member {member_id}: awards used 720000 of {key}, nothing says so."]
 
 
+@pytest.mark.django_db
+def test_a_limit_used_by_a_member_without_awards_is_named() -> None:
+    shopper("lumina")
+    use = CapUse.objects.get()
+
+    assert found() == [f"earning_capuse {use.pk}: 1 of {use.key} are used, the member's awards used 0."]
+
+
+@pytest.mark.django_db
+def test_a_budget_used_otherwise_than_the_awards_did_is_named() -> None:
+    welcomed().pays(318_000, at=MOON)
+    BudgetUse.objects.update(used=9)
+
+    use = BudgetUse.objects.get()
+    assert found() == [
+        f"earning_budgetuse {use.pk}: 9 points of {use.rule_id}/budget are used, its awards gave 1250."
+    ]
+
+
+@pytest.mark.django_db
 def test_points_without_an_award_are_named() -> None:
     entry = PointEntryFactory.create()
 
@@ -118,8 +145,9 @@ def test_points_without_an_award_are_named() -> None:
     ]
 
 
+@pytest.mark.django_db
 def test_an_award_whose_number_somebody_else_holds_is_named() -> None:
-    award = award_of(138)
+    award = welcomed().pays(13_890)
     NumberClaim.objects.update(transaction=TransactionFactory.create(state="PARKED", store=None))
 
     assert found() == [
@@ -127,15 +155,17 @@ def test_an_award_whose_number_somebody_else_holds_is_named() -> None:
     ]
 
 
+@pytest.mark.django_db
 def test_a_state_that_contradicts_the_award_is_named() -> None:
-    award = award_of(138)
+    award = welcomed().pays(13_890)
     Transaction.objects.update(state="DUPLICATE")
 
     assert found() == [
-        f"earning_transaction {award.transaction_id}: its state is DUPLICATE, its award gave 138 points."
+        f"earning_transaction {award.transaction_id}: its state is DUPLICATE, its award gave {award.points} points."
     ]
 
 
+@pytest.mark.django_db
 def test_a_judged_transaction_without_an_award_is_named() -> None:
     transaction = TransactionFactory.create(state="NOTHING")
     TransactionFactory.create(state="PARKED", store=None)
@@ -143,10 +173,73 @@ def test_a_judged_transaction_without_an_award_is_named() -> None:
     assert found() == [f"earning_transaction {transaction.pk}: its state is NOTHING, but nothing says why."]
 
 
+@pytest.mark.django_db
 def test_refunds_above_the_amount_paid_are_named() -> None:
-    member = shopper(LUMINA)
-    transaction = Transaction.objects.get(pk=member.pays(9999).transaction_id or 0)
-    RefundFactory.create(transaction=transaction, amount_cents=10_000)
+    award = welcomed().pays(9_999)
+    RefundFactory.create(transaction=award.transaction, amount_cents=10_000)
 
-    assert found() == [f"earning_transaction {transaction.pk}: 10000 cents were refunded of 9999."]
+    assert found() == [f"earning_transaction {award.transaction_id}: 10000 cents were refunded of 9999."]
     assert Refund.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_refund_that_took_too_little_is_named() -> None:
+    award = shopper("pier8").pays(13_890)
+    refund = RefundFactory.create(transaction=award.transaction, amount_cents=13_890)
+
+    assert found() == [f"earning_refund {refund.pk}: it took or missed 0 points, its rules take 139."]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"amount_cents": 13_891}, "it was judged on 13890 cents, its transaction is 13891."),
+        ({"currency": "USD"}, "it was judged on another currency than its transaction has."),
+        ({"paid_at": MOMENT}, "it was judged on another time than its transaction has."),
+        ({"tender": "CASH"}, "it was judged on another tender than its transaction has."),
+    ],
+)
+def test_facts_that_the_transaction_contradicts_are_named(change: dict[str, Any], sentence: str) -> None:
+    award = shopper("pier8").pays(13_890)
+    Transaction.objects.update(**change)
+
+    assert found() == [f"earning_award {award.pk}: {sentence}"]
+
+
+def points(award: Award) -> str:
+    return f"it gave {award.points + 1} points, its rules give {award.points}."
+
+
+@pytest.mark.parametrize(
+    ("deed", "sentence"),
+    [
+        ("points = points + 1", points),
+        ("pending_points = 0", lambda _: "it put 0 points on hold, its rules hold 139."),
+        ("counted_cents = 5", lambda _: "it counted 5 cents, its rules count 13890."),
+        ("lines = '[]'", lambda _: "it says that [] gave the points, its rules say [('BASE', 1, 139)]."),
+        ("""facts = jsonb_set(facts, '{amount_cents}', '99')""",
+         lambda _: "it was judged on 99 cents, its transaction is 13890."),
+        ("""facts = jsonb_set(facts, '{category}', '"SUPERMARKET"')""",
+         lambda _: "it gave 139 points, its rules give 69."),
+        ("versions = '[]'", lambda _: "it gave 139 points without a rule."),
+    ],
+)  # fmt: skip
+def test_an_award_changed_behind_our_back_is_named(
+    fresh_database: Database, deed: str, sentence: Callable[[Award], str]
+) -> None:
+    with atomic():
+        award = shopper("pier8").pays(13_890)
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        owner.execute("ALTER TABLE earning_award DISABLE TRIGGER USER")
+        owner.execute(f"UPDATE earning_award SET {deed}")
+
+    assert f"earning_award {award.pk}: {sentence(award)}" in found()
+
+
+@pytest.mark.django_db
+def test_a_claim_more_than_the_award_needs_does_not_matter() -> None:
+    award = welcomed().pays(13_890)
+    NumberClaimFactory.create(transaction=award.transaction, kind="RECEIPT", number="R1")
+
+    assert found() == []

@@ -11,7 +11,7 @@ from loyalty.earning import recount
 from loyalty.earning.models import Refund
 from loyalty.earning.outcomes import Verdict
 from loyalty.ledger import proof
-from tests.loyalty.earning.test_examples import HALF_UP, LUMINA, shopper
+from tests.loyalty.earning.plain import HALF_UP, LUMINA, shopper
 
 pytestmark = pytest.mark.django_db
 RULES: list[dict[str, Any]] = [

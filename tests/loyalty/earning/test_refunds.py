@@ -9,7 +9,7 @@ from loyalty.earning.outcomes import Verdict
 from loyalty.ledger.models import PointLot, Posting
 from members.models import Program
 from tests import factories
-from tests.loyalty.earning.test_examples import LUMINA, TUESDAY, Shopper, shopper
+from tests.loyalty.earning.plain import LUMINA, TUESDAY, Shopper, shopper
 
 pytestmark = pytest.mark.django_db
 

@@ -13,6 +13,7 @@ from tests.constraints import Make, refused_by
 from tests.databases import Database
 from tests.factories import (
     MOMENT,
+    ExpiryNoticeFactory,
     MemberFactory,
     PointAccountFactory,
     PointEntryFactory,
@@ -20,6 +21,8 @@ from tests.factories import (
     PostingFactory,
     ProgramAccountFactory,
     ProgramFactory,
+    RedemptionFactory,
+    RedemptionPartFactory,
 )
 
 TABLES = ("ledger_posting", "ledger_pointentry")
@@ -39,6 +42,26 @@ def same_source() -> object:
 def second_line_on_one_account() -> object:
     entry = PointEntryFactory.create()
     return PointEntry.objects.create(posting=entry.posting, account=entry.account, points=1)
+
+
+def redemption_returned_by_nothing() -> object:
+    posting = PostingFactory.create()
+    return RedemptionFactory.create(state="RETURNED", ended_at=MOMENT, end_posting=posting)
+
+
+def same_request() -> object:
+    first = RedemptionFactory.create(request_key="k")
+    return RedemptionFactory.create(account=first.account, mall=first.mall, request_key="k")
+
+
+def second_part_of_one_lot() -> object:
+    part = RedemptionPartFactory.create()
+    return RedemptionPartFactory.create(redemption=part.redemption, lot=part.lot)
+
+
+def second_warning() -> object:
+    notice = ExpiryNoticeFactory.create()
+    return ExpiryNoticeFactory.create(lot=notice.lot, days_ahead=notice.days_ahead)
 
 
 @pytest.mark.django_db
@@ -69,6 +92,20 @@ def second_line_on_one_account() -> object:
         ("ledger_pointlot_points_positive", lambda: PointLotFactory.create(points=0)),
         ("ledger_pointlot_remaining_within_points", lambda: PointLotFactory.create(remaining=-1)),
         ("ledger_pointlot_remaining_within_points", lambda: PointLotFactory.create(points=5, remaining=6)),
+        (
+            "ledger_pointlot_hold_has_points_held",
+            lambda: PointLotFactory.create(is_held=False, held_until_at=MOMENT),
+        ),
+        ("ledger_redemption_points_positive", lambda: RedemptionFactory.create(points=0, parts=None)),
+        ("ledger_redemption_worth_not_negative", lambda: RedemptionFactory.create(value_cents=-1)),
+        ("ledger_redemption_code_lives", lambda: RedemptionFactory.create(expires_at=MOMENT)),
+        ("ledger_redemption_ended_has_its_posting", lambda: RedemptionFactory.create(state="CONFIRMED")),
+        ("ledger_redemption_ended_has_its_posting", lambda: RedemptionFactory.create(ended_at=MOMENT)),
+        ("ledger_redemption_returned_has_its_posting", redemption_returned_by_nothing),
+        ("ledger_redemption_one_per_request", same_request),
+        ("ledger_redemptionpart_points_positive", lambda: RedemptionPartFactory.create(points=0)),
+        ("ledger_redemptionpart_one_per_lot", second_part_of_one_lot),
+        ("ledger_expirynotice_once_per_lot", second_warning),
     ],
 )
 def test_the_database_refuses(constraint: str, make: Make) -> None:

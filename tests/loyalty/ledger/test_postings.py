@@ -8,7 +8,7 @@ from django.db.transaction import atomic
 
 from loyalty.ledger import postings
 from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
-from loyalty.ledger.postings import Posted
+from loyalty.ledger.postings import NewLot, Posted
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -23,24 +23,31 @@ def account() -> PointAccount:
 
 
 def earn(account: PointAccount, points: int, source: str = "", **more: Any) -> Posted:
-    posting_id = postings.next_posting_id()
+    posting_id = next_posting_id()
     issued = PointAccount.objects.get(program=account.program, kind="ISSUED")
     return postings.earn(
         posting_id=posting_id,
         account_id=account.pk,
         issued_id=issued.pk,
         program_id=account.program_id,
-        points=points,
+        lots=[NewLot(points=points)],
         source=source or postings.reference("transaction", posting_id),
         now=NOW,
         **more,
     )
 
 
+def next_posting_id() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('ledger_posting', 'id'))")
+        return int(cursor.fetchone()[0])
+
+
 def claw_back(account: PointAccount, points: int, posting_id: int) -> Posted:
     return postings.claw_back(
         account=account,
-        points=points,
+        usable=points,
+        held=0,
         award_posting_id=posting_id,
         source=f"transaction/{posting_id}/refund/{Posting.objects.count()}",
         now=NOW,
@@ -61,8 +68,8 @@ def test_an_account_is_opened_once(account: PointAccount) -> None:
 def test_a_program_has_one_account_of_each_kind_and_no_balances(account: PointAccount) -> None:
     opened = postings.open_program_accounts(program=account.program, now=NOW)
 
-    assert set(opened) == {"ISSUED", "REDEEMED", "EXPIRED", "ADJUSTED"}
-    assert PointAccount.objects.filter(member=None).count() == 4
+    assert set(opened) == {"RESERVED", "ISSUED", "REDEEMED", "EXPIRED", "ADJUSTED"}
+    assert PointAccount.objects.filter(member=None).count() == 5
     assert {found.balance for found in opened.values()} == {None}
 
 
