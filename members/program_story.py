@@ -37,7 +37,12 @@ def tiers(request: HttpRequest, one: Program) -> Panel:
         ]
         for tier in one.tiers.order_by("min_spend_cents")
     ]  # fmt: skip
-    headings = [(_("Tier"), ""), (_("Code"), ""), (_("Net spend"), "number"), (_("Points factor"), "number")]
+    headings = [
+        (_("Tier"), ""),
+        (_("Tier code"), ""),
+        (_("Net spend"), "number"),
+        (_("Points factor"), "number"),
+    ]
     return story.table(_("Tiers"), headings, rows, empty=_("No tier: every member earns alike."))
 
 

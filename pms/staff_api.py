@@ -41,10 +41,7 @@ class StaffView(APIView):
         super().initial(request, *arguments, **words)
         if not request.user.has_perm(self.permission):
             raise PermissionDenied
-        mall = scoping.malls_of(request.user).select_related("group").filter(tag=words["tag"]).first()
-        if mall is None:
-            raise NotFound
-        self.mall = mall
+        self.mall = _mall(request, words["tag"])
 
     def handle_exception(self, exc: Exception) -> Response:
         """Every refusal names its code; what is wrong with a field stands under `fields`."""
@@ -58,3 +55,11 @@ class StaffView(APIView):
                 else {"error": "INVALID", "fields": response.data}
             )
         return response
+
+
+def _mall(request: Request, tag: str) -> Mall:
+    malls = scoping.malls_of(request.user).select_related("group")
+    mall = malls.filter(tag=tag).first() if scoping.is_searchable(tag) else None
+    if mall is None:
+        raise NotFound
+    return mall

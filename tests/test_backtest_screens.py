@@ -178,7 +178,7 @@ def test_asking_and_running_moves_no_points(shopper: Shopper) -> None:
 def test_a_question_that_reaches_no_worker_says_so_and_is_over(
     shopper: Shopper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(celery.app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(celery.app.amqp, "_producer_pool", None)
     monkeypatch.setattr(celery.app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
     client = manager_of_all(shopper)
 

@@ -41,6 +41,8 @@ WIRE_WORDS = (
     *("refundTime", "refundOutBillNo", "pmsLabel", "mobileNo", "userEmail", "pointsProvider", "bizSerialId"),
 )
 WIRE_SPEAKERS = ("alipayhk.payloads", "alipayhk.field_rules", "alipayhk.simulator", "loyalty.local.story")
+# Where the clock is read and handed on: named so alone, or by the last word, as in `rule_pages`.
+EDGES = {"admin", "tasks", "views", "screens", "pages", "desk", "api", "forms"}
 # Read by our processes, but set by the runner and never by an operator.
 SET_BY_THE_RUNNER = {
     *(
@@ -281,7 +283,8 @@ def imports(module: Module) -> Iterator[tuple[int, str]]:
 
 
 def _is_at_the_edge(module: Module) -> bool:
-    return module.path.stem in ("admin", "tasks", "views") or "management" in module.path.parts
+    """What answers a person or a message, and so knows the moment: pages by their last word."""
+    return module.path.stem.rpartition("_")[2] in EDGES or "management" in module.path.parts
 
 
 def _but_this() -> tuple[Path, ...]:

@@ -99,10 +99,10 @@ class Sums:
     then: int = 0
     now: int = 0
 
-    def add(self, then: int, now: int) -> None:
+    def add(self, given: int, deserved: int) -> None:
         self.transactions += 1
-        self.then += then
-        self.now += now
+        self.then += given
+        self.now += deserved
 
 
 @dataclass(slots=True)
@@ -115,12 +115,12 @@ class Tally:
     changed: int = 0
     members: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
-    def add(self, row: Judged, tier: str, now: int) -> None:
-        then = row.points - row.taken
+    def add(self, row: Judged, tier: str, deserved: int) -> None:
+        given = row.points - row.taken
         for sums in (self.all, self.malls[row.mall], self.tiers[tier]):
-            sums.add(then, now)
-        self.changed += then != now
-        self.members[row.member_id] += now - then
+            sums.add(given, deserved)
+        self.changed += given != deserved
+        self.members[row.member_id] += deserved - given
 
 
 def draft_as_json(draft: Draft) -> dict[str, Any]:

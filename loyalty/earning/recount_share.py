@@ -3,6 +3,7 @@
 Prints one JSON object a line: each breach, then what campaigns gave. Writes nothing.
 """
 
+import gc
 import json
 import os
 import sys
@@ -18,6 +19,9 @@ def main(snapshot: str, share: str, of: str, database: str, user: str) -> None:
 
     from loyalty.earning.entitlements import Recount
 
+    # Judging makes much garbage and no cycles; looking for them takes a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(1_000_000)
     connection.settings_dict.update(NAME=database, USER=user)
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:

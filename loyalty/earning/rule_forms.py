@@ -54,7 +54,11 @@ FIELDS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 
 GROUPS: tuple[tuple[object, object, tuple[str, ...]], ...] = (
-    (_("Name"), _("Members read it in the reasons of their points."), ("code", "name_en", "name_zh")),
+    (
+        _("Code and names"),
+        _("Members read it in the reasons of their points."),
+        ("code", "name_en", "name_zh"),
+    ),
     (_("What it pays"), "", (*POINTS, "step_cents", "rounding", "takes_tier_factor", "occasion")),
     (
         _("How much counts"),

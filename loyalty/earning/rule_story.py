@@ -41,7 +41,7 @@ def rule_links(request: HttpRequest, one: Rule) -> Panel:
 def rule_facts(request: HttpRequest, one: Rule) -> Panel:
     used = BudgetUse.objects.filter(rule=one).first()
     rows: list[tuple[object, object]] = [
-        (_("Code"), one.code),
+        (_("Rule code"), one.code),
         (_("Kind"), formats.word(one.get_kind_display())),
         (_("Program"), story.link(request, one.program, formats.name_of(one.program))),
         (_("Name (English)"), one.name_en),
@@ -79,7 +79,7 @@ def program_rules(request: HttpRequest, one: Program) -> Panel | None:
         ]
         for version in newest
     ]
-    headings = [(_("Code"), ""), (_("Rule"), ""), (_("What it says"), "")]
+    headings = [(_("Rule code"), ""), (_("Rule"), ""), (_("What it says"), "")]
     return story.table(_("Rules"), headings, rows, empty=_("No version has been published."))
 
 
@@ -171,6 +171,12 @@ def _both(one: RuleVersion) -> list[str]:
     return rule_sentences.both(one, names=rule_sentences.called(one.rule.program))
 
 
+def _since(one: RuleVersion) -> str:
+    if one.effective_at.year <= 2000:
+        return _("in force from the beginning")
+    return formats.sentence(_("in force from %(at)s"), at=formats.moment(one.effective_at))
+
+
 def _money(cents: int | None) -> str:
     return formats.NOTHING if cents is None else formats.money(cents)
 
@@ -188,7 +194,7 @@ def _told(
         "tone": VERSION_TONES[state],
         "pill": formats.pill(VERSION_TONES[state], words[state]),
         "title": story.link(request, one, _("Version %(number)s") % {"number": one.number}),
-        "from": formats.sentence(_("in force from %(at)s"), at=in_force_from(one)),
+        "from": _since(one),
         "published": formats.sentence(_("published %(at)s"), at=formats.moment(one.published_at)),
         "english": english,
         "chinese": chinese,

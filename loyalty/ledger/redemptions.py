@@ -151,7 +151,8 @@ def give_back(*, account: PointAccount, payment_number: str, now: datetime) -> l
 
 def by_code(*, code: str, malls: QuerySet[Mall]) -> Redemption:
     """The redemption of these malls with this code, as typed; raises RedemptionRefused."""
-    found = Redemption.objects.filter(code=code.strip().upper(), mall__in=malls).first()
+    typed = code.strip().upper()
+    found = Redemption.objects.filter(code=typed, mall__in=malls).first() if typed.isalnum() else None
     if found is None:
         raise RedemptionRefused("REDEMPTION_CODE_UNKNOWN")
     return found

@@ -18,7 +18,7 @@ from loyalty.ledger import postings
 from members import enrollment
 from members.models import Member, Program
 from pms import clock, staffing
-from pms.models import MallGroup, MallStaff
+from pms.models import Mall, MallGroup, MallStaff, Store
 from pms.operator_command import OperatorCommand
 
 ADMIN = "demo-admin"
@@ -51,8 +51,9 @@ class Command(OperatorCommand):
         created = [name for demo in wanted for name in _load(demo, now=now)]
         labels = [*(demo.label for demo in wanted), demo_malls.SIMULATED_GROUP]
         staffing.appoint_administrator(name=ADMIN, password=password)
-        for seeded in MallGroup.objects.filter(label__in=labels):
-            _appoint(seeded, password)
+        groups = list(MallGroup.objects.filter(label__in=labels).order_by("pk"))
+        for name, role, is_of_mall in STAFF:
+            _appoint(groups, name, role, password, is_of_mall=is_of_mall)
         names = [ADMIN, *(name for name, _role, _is_of_mall in STAFF)]
         self.stdout.write(json.dumps({"created": len(created), "logins": names, "password": password}))
 
@@ -75,11 +76,22 @@ def _load(demo: DemoGroup, *, now: datetime) -> list[str]:
         created += program_files.load(document=document | {"rules": base}, program=program, now=now)
     for mall in demo_malls.MALLS:
         if mall.group == demo:
-            created += registration.register(demo_malls.document(mall), now=now).created
+            created += _register(demo_malls.document(mall), now=now)
     if not is_loaded:
         created += program_files.load(document=document, program=program, now=now)
     _enroll(program, now)
     return created
+
+
+def _register(document: dict[str, Any], *, now: datetime) -> list[str]:
+    """Stores all at once: a document registers them one by one, which takes a minute on a busy machine."""
+    done = registration.register({key: part for key, part in document.items() if key != "stores"}, now=now)
+    mall = Mall.objects.get(tag=done.mall_tag)
+    known = set(mall.stores.values_list("pms_label", flat=True))
+    new = [store for store in document["stores"] if store["pms_label"] not in known]
+    rows = [{"is_excluded" if key == "excluded" else key: value for key, value in one.items()} for one in new]
+    Store.objects.bulk_create(Store(group_id=mall.group_id, mall=mall, **row) for row in rows)
+    return [*done.created, *(f"store {store['pms_label']}" for store in new)]
 
 
 def _document(demo: DemoGroup) -> dict[str, Any]:
@@ -88,11 +100,12 @@ def _document(demo: DemoGroup) -> dict[str, Any]:
     return document
 
 
-def _appoint(group: MallGroup, password: str) -> None:
-    first = group.malls.order_by("pk").first()
-    for name, role, is_of_mall in STAFF:
-        mall = first if is_of_mall else None
-        staffing.appoint(name=name, password=password, role=role, group=group, mall=mall)
+def _appoint(groups: list[MallGroup], name: str, role: str, password: str, *, is_of_mall: bool) -> None:
+    """One login for all groups: hashing its password takes longest."""
+    malls = [group.malls.order_by("pk").first() if is_of_mall else None for group in groups]
+    user = staffing.appoint(name=name, password=password, role=role, group=groups[0], mall=malls[0])
+    for group, mall in zip(groups[1:], malls[1:], strict=True):
+        MallStaff.objects.update_or_create(user=user, group=group, mall=mall, defaults={"role": role})
 
 
 def _enroll(program: Program, now: datetime) -> None:

@@ -8,7 +8,9 @@ from django.db.transaction import atomic
 from loyalty.earning.models import Award, Rule
 from tests.constraints import Make, refused_by
 from tests.factories import (
+    MOMENT,
     AwardFactory,
+    BacktestRunFactory,
     BudgetUseFactory,
     CapUseFactory,
     DuplicateCaseFactory,
@@ -79,6 +81,8 @@ def same_limit() -> object:
         ),
         ("earning_capuse_one_per_limit", same_limit),
         ("earning_capuse_used_not_negative", lambda: CapUseFactory.create(used=-1)),
+        ("earning_backtestrun_period_has_time", lambda: BacktestRunFactory.create(since_at=MOMENT)),
+        ("earning_backtestrun_ended_when_over", lambda: BacktestRunFactory.create(state="DONE")),
         ("earning_budgetuse_used_not_negative", lambda: BudgetUseFactory.create(used=-1)),
         ("earning_rule_one_base_per_program", second_base_rule),
         ("earning_ruleversion_one_per_number", same_number),

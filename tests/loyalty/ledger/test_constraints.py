@@ -14,6 +14,7 @@ from tests.databases import Database
 from tests.factories import (
     MOMENT,
     ExpiryNoticeFactory,
+    LedgerBlockFactory,
     MemberFactory,
     PointAccountFactory,
     PointEntryFactory,
@@ -59,6 +60,11 @@ def second_part_of_one_lot() -> object:
     return RedemptionPartFactory.create(redemption=part.redemption, lot=part.lot)
 
 
+def second_block() -> object:
+    block = LedgerBlockFactory.create()
+    return LedgerBlockFactory.create(program=block.program, number=block.number)
+
+
 def second_warning() -> object:
     notice = ExpiryNoticeFactory.create()
     return ExpiryNoticeFactory.create(lot=notice.lot, days_ahead=notice.days_ahead)
@@ -68,6 +74,7 @@ def second_warning() -> object:
 @pytest.mark.parametrize(
     ("constraint", "make"),
     [
+        ("ledger_ledgerblock_one_per_number", second_block),
         ("ledger_pointaccount_one_per_program_and_kind", second_program_account),
         ("ledger_pointaccount_member_keeps_balance", lambda: PointAccountFactory.create(balance=None)),
         ("ledger_pointaccount_member_keeps_balance", lambda: ProgramAccountFactory.create(balance=0)),

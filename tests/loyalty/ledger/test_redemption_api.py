@@ -163,6 +163,24 @@ def test_a_login_reaches_its_own_malls_only(person: Spender) -> None:
     assert Redemption.objects.get().state == "RESERVED"
 
 
+@pytest.mark.parametrize(
+    "address", ["x%00/redemptions/AB", "{tag}/redemptions/A%00B", "no-such-mall/redemptions/AB"]
+)
+def test_an_address_that_names_nothing_is_not_found(person: Spender, till: Client, address: str) -> None:
+    answer = till.get(f"/api/staff/v1/{address.format(tag=person.mall.tag)}")
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("field", ["member", "payment_number", "request_key"])
+def test_a_text_with_a_nul_or_too_long_is_named(person: Spender, till: Client, field: str) -> None:
+    for text in ("a\x00b", "x" * 200):
+        status, said = reserve(till, person, 10, **{field: text})
+
+        assert (status, said["error"], list(said["fields"])) == (400, "INVALID", [field])
+    assert person.balance == 100
+
+
 def test_a_login_without_a_role_may_not_redeem(person: Spender) -> None:
     client = Client()
     client.force_login(factories.UserFactory.create())

@@ -1,13 +1,19 @@
 """Redemptions that meet other work on one account at one instant (B210), on a database of the test's own."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Barrier
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from django.db import IntegrityError, connection
 from django.db.transaction import atomic
+from django.test import Client
+from django.urls import reverse
 
 from loyalty.ledger import expiry, redemptions
 from loyalty.ledger.models import PointAccount, PointLot, Posting, Redemption
@@ -164,6 +170,42 @@ def test_two_workers_free_a_hold_once() -> None:
 
     assert (person.balance, person.account.pending.balance) == (100, 0)
     assert Posting.objects.filter(kind="RELEASE").count() == 1
+
+
+def test_a_till_is_told_when_the_account_is_held_by_somebody_else() -> None:
+    """As on the web server, where nobody waits longer than a lock is worth."""
+    person = spender()
+    person.gets(100)
+    staff = factories.MallStaffFactory.create(role="COUNTER", mall=person.mall, group=person.mall.group)
+    client = Client()
+    client.force_login(staff.user)
+    body = {"member": person.member.card_number, "points": 10}
+
+    with held(person.account.pk):
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '100ms'")
+        api = client.post(
+            f"/api/staff/v1/{person.mall.tag}/redemptions", body, content_type="application/json"
+        )
+        desk = client.post(
+            reverse("admin:ledger_redemption_reserve", args=[person.member.pk]),
+            {"points": 10, "mall": person.mall.pk, "request_key": "k"},
+            follow=True,
+        )
+
+    assert (api.status_code, api.json()["error"]) == (503, "BUSY")
+    assert "Nothing was changed; try again." in desk.content.decode()
+    assert (person.balance, Redemption.objects.count()) == (100, 0)
+
+
+@contextmanager
+def held(account_id: int) -> Iterator[None]:
+    """Another connection holds the account's lock."""
+    name = connection.settings_dict["NAME"]
+    url = urlsplit(os.environ["DATABASE_OWNER_URL"])._replace(path=f"/{name}").geturl()
+    with psycopg.connect(url) as other:
+        other.execute("SELECT FROM ledger_pointaccount WHERE id = %s FOR NO KEY UPDATE", [account_id])
+        yield
 
 
 def test_the_database_itself_keeps_a_redemption_within_the_balance() -> None:
