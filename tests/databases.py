@@ -38,10 +38,15 @@ class Database:
 def make_template() -> None:
     """An empty database, migrated by the owner; without connections, as CREATE DATABASE … TEMPLATE asks."""
     _administer("CREATE DATABASE {}", TEMPLATE)
-    with _default_connection(
-        TEMPLATE, role=unquote(urlsplit(os.environ["DATABASE_OWNER_URL"]).username or "")
-    ):
+    with owned(Database(TEMPLATE)):
         call_command("migrate", verbosity=0, interactive=False)
+
+
+def empty() -> Database:
+    """Without a single table, for tests of migrations."""
+    name = f"loyalty_test_{_RUN}_{next(_numbers)}"
+    _administer("CREATE DATABASE {}", name)
+    return Database(name)
 
 
 def copy() -> Database:
@@ -58,6 +63,15 @@ def drop(name: str) -> None:
 def used(database: Database) -> Iterator[Database]:
     """Django's default connection, in every thread, means this database meanwhile."""
     with _default_connection(database.name):
+        yield database
+
+
+@contextmanager
+def owned(database: Database) -> Iterator[Database]:
+    """As `used`, by the owner of the tables, who migrates."""
+    with _default_connection(
+        database.name, role=unquote(urlsplit(os.environ["DATABASE_OWNER_URL"]).username or "")
+    ):
         yield database
 
 

@@ -22,23 +22,6 @@ CREATE CONSTRAINT TRIGGER ledger_pointentry_balanced AFTER INSERT ON ledger_poin
 ALTER TABLE ledger_pointentry ENABLE ALWAYS TRIGGER ledger_pointentry_balanced;
 """
 
-# The lots' own CHECK keeps each point from being spent twice; this keeps a whole redemption within the balance.
-CHECK_FLOOR = """
-CREATE FUNCTION ledger_check_redemption() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF (SELECT balance FROM ledger_pointaccount WHERE id = NEW.account_id) < 0 THEN
-        RAISE EXCEPTION 'redemption % takes more than the balance', NEW.code USING ERRCODE = 'check_violation';
-    END IF;
-    IF (SELECT coalesce(sum(points), 0) FROM ledger_redemptionpart WHERE redemption_id = NEW.id) <> NEW.points THEN
-        RAISE EXCEPTION 'redemption % differs from its parts', NEW.code USING ERRCODE = 'check_violation';
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER ledger_redemption_within_balance AFTER INSERT ON ledger_redemption
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_check_redemption();
-ALTER TABLE ledger_redemption ENABLE ALWAYS TRIGGER ledger_redemption_within_balance;
-"""
-
 # Roles other than the owner may read and insert, nothing else; the owner migrates.
 APPEND_ONLY = """
 CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table}
@@ -70,8 +53,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(REFUSE_CHANGE, "DROP FUNCTION ledger_refuse_change CASCADE"),
         append_only("ledger_posting"),
         append_only("ledger_pointentry"),
-        append_only("ledger_ledgerblock"),
-        append_only("ledger_proofrun"),
         migrations.RunSQL(CHECK_BALANCED, "DROP FUNCTION ledger_check_balanced CASCADE"),
-        migrations.RunSQL(CHECK_FLOOR, "DROP FUNCTION ledger_check_redemption CASCADE"),
     ]
