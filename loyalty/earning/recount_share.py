@@ -15,7 +15,8 @@ def main(snapshot: str, share: str, of: str, database: str, user: str) -> None:
 
     django.setup()
 
-    from django.db import connection, transaction
+    from django.db import connection
+    from django.db.transaction import atomic
 
     from loyalty.earning.entitlements import Recount
 
@@ -23,7 +24,7 @@ def main(snapshot: str, share: str, of: str, database: str, user: str) -> None:
     gc.freeze()
     gc.set_threshold(1_000_000)
     connection.settings_dict.update(NAME=database, USER=user)
-    with transaction.atomic(durable=True):
+    with atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
