@@ -145,15 +145,7 @@ def _process(share: int) -> subprocess.Popen[str]:
         snapshot = cursor.fetchone()[0]
     place = connection.settings_dict
     names = [str(place["NAME"]), str(place["USER"])]
-    command = [
-        sys.executable,
-        "-m",
-        "loyalty.earning.recount_share",
-        snapshot,
-        str(share),
-        str(PROCESSES),
-        *names,
-    ]
+    command = [sys.executable, "manage.py", "recount_share", snapshot, str(share), str(PROCESSES), *names]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=settings.BASE_DIR)
 
 
