@@ -311,6 +311,14 @@ def lock_account(*, account_id: int) -> PointAccount:
     return _locked().get(pk=account_id)
 
 
+def take_lock(*, account_id: int) -> None:
+    """The row lock alone, for the hot path."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM ledger_pointaccount WHERE id = %(id)s FOR NO KEY UPDATE", {"id": account_id}
+        )
+
+
 def _locked() -> QuerySet[PointAccount]:
     return PointAccount.objects.select_for_update(of=("self",), no_key=True).select_related("program")
 
