@@ -142,6 +142,7 @@ class Facts:
     item: str = ""
     tier: str = ""
     tier_name: str = ""
+    tier_name_zh: str = ""
     tier_numerator: int = 1
     tier_denominator: int = 1
     birth_month: int | None = None
@@ -162,6 +163,7 @@ def facts_as_json(facts: Facts) -> dict[str, object]:
 
 
 def facts_from_json(kept: Mapping[str, Any]) -> Facts:
+    """An award of an earlier release lacks what came later, which then has its default."""
     moments = ("paid_at", "first_consent_at", "submitted_at")
     values: dict[str, Any] = {
         name: datetime.fromisoformat(value) if name in moments and value else value
