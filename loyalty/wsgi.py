@@ -15,6 +15,8 @@ from django.urls import get_resolver
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
 django.setup(set_prefix=False)
 
+from loyalty import celery  # noqa: E402, F401  (what a page asks a worker for goes through its broker)
+
 WEBHOOKS = "/points/"
 Environ = dict[str, Any]
 

@@ -80,7 +80,7 @@ class ProgramAdmin(RecordAdmin):
             raise PermissionDenied
         return self.changeform_view(request, str(object_id), extra_context={"title": _("Change the terms")})
 
-    def has_change_permission(self, request: HttpRequest, obj: Program | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _is_whole(request, obj and obj.group_id)
 
     def construct_change_message(
@@ -89,7 +89,7 @@ class ProgramAdmin(RecordAdmin):
         message = super().construct_change_message(request, form, formsets, add)
         return terms_history.with_values(message, before=form.before, after=form.instance)
 
-    def response_post_save_change(self, request: HttpRequest, obj: Program) -> HttpResponse:
+    def response_post_save_change(self, request: HttpRequest, obj: Program) -> HttpResponseRedirect:
         return HttpResponseRedirect(self._address(obj))
 
     @admin.display(description=_("program"), ordering="name_en")
@@ -122,7 +122,7 @@ class TierAdmin(ScopedModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super().has_add_permission(request) and bool(scoping.whole_groups(request))
 
-    def has_change_permission(self, request: HttpRequest, obj: Tier | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _is_whole(
             request, obj and obj.program.group_id
         )

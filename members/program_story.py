@@ -58,8 +58,8 @@ def tiers(request: HttpRequest, one: Program) -> Panel:
 
 
 def _expiry(one: Program) -> str:
-    words = formats.word(one.get_expiry_display())
-    return f"{one.expiry_count} {words}" if one.expiry_count else words
+    words = str(one.get_expiry_display())
+    return f"{one.expiry_count} {words}" if one.expiry_count else formats.word(words)
 
 
 @story.tells("members.contactchange", 10)

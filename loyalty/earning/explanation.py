@@ -222,4 +222,4 @@ def _found(found: object, name: str) -> str:
         return formats.days(int(text)) if text.isdigit() else _("no window")
     if name in ("TENDER", "ITEM"):
         return rule_sentences.word(text) if text else formats.NOTHING
-    return words.get(text, text)
+    return words.get(text, text) or formats.NOTHING

@@ -1,5 +1,6 @@
 """What the ledger adds to pages: a member's balance and latest entries; an account's, a posting's, a lot's own page."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -61,7 +62,7 @@ def lots(request: HttpRequest, member: Any) -> Panel:
     )
 
 
-def _lot_row(day: dict[str, Any]) -> list[object]:
+def _lot_row(day: Mapping[str, Any]) -> list[object]:
     is_held, until = day["is_held"], day["held_until_at"]
     state = formats.pill("wait", _("on hold")) if is_held else formats.pill("good", _("can be spent"))
     since = formats.moment(until) if until else (_("when confirmed") if is_held else _("at once"))

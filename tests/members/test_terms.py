@@ -125,7 +125,8 @@ def test_two_who_change_the_terms_at_once_do_not_overwrite_each_other(
 def test_a_tier_is_typed_in_dollars_and_as_one_factor(program: Program, manager: Client) -> None:
     TierFactory.create(program=program, min_spend_cents=0)
     given = {
-        "program": program.pk, "code": "gold", "name_en": "Gold", "name_zh": "金", "spend": "100000.50", "factor": "1.5",
+        "program": program.pk, "code": "gold", "name_en": "Gold", "name_zh": "金",
+        "spend": "100000.50", "factor": "1.5",
     }  # fmt: skip
 
     answer = manager.post(reverse("admin:members_tier_add"), given)
