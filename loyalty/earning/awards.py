@@ -96,7 +96,7 @@ def find_again(transaction: Transaction, *, now: datetime) -> tuple[Purchase, Fo
     purchase = purchases.of(transaction)
     if transaction.store and transaction.store.pms_label:
         purchase = replace(purchase, store_label=transaction.store.pms_label)
-    return purchase, _with_accounts(purchases.find(purchase), now=now)
+    return purchase, _with_accounts(purchases.find(purchase, is_new=False), now=now)
 
 
 def _settle(

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from loyalty.earning import limits, rules, rulesets
-from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, facts_from_json, limit_key
+from loyalty.earning.replay import Replay
+from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, facts_from_json
 from loyalty.earning.rules import Judgement
 from loyalty.ledger.proof import Breach
 
@@ -25,12 +26,16 @@ FETCHED = 1000
 JUDGED = """
 SELECT purchase.member_id, award.id, award.points, award.pending_points, award.counted_cents, award.awarded_at,
        award.facts::text, award.versions::text, award.rooms::text, award.lines::text,
-       purchase.amount_cents, purchase.currency, purchase.paid_at, purchase.tender, purchase.item, back.refunds
+       purchase.amount_cents, purchase.currency, purchase.paid_at, purchase.tender, purchase.item, back.refunds,
+       decided.corrections
 FROM earning_award award
 JOIN earning_transaction purchase ON purchase.id = award.transaction_id
 LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, amount_cents, points + uncollected) ORDER BY id)::text
                AS refunds
            FROM earning_refund GROUP BY transaction_id) back ON back.transaction_id = purchase.id
+LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, kind, points, uncollected, coalesce(last_refund_id, 0),
+               facts, versions, rooms) ORDER BY id)::text AS corrections
+           FROM earning_correction GROUP BY transaction_id) decided ON decided.transaction_id = purchase.id
 WHERE purchase.member_id %% %(of)s = %(share)s
 ORDER BY purchase.member_id, award.id
 """
@@ -62,6 +67,7 @@ class Judged(NamedTuple):
     tender: str
     item: str
     refunds: str | None
+    corrections: str | None
 
 
 class Used(NamedTuple):
@@ -138,23 +144,26 @@ def _unlike(used: Mapping[str, int], member_id: int, kept: Sequence[Used]) -> It
 def _differences(judged: Judged, used: Counter[str]) -> Iterator[Breach]:
     """How one award differs from its rules; what it took of limits is added to `used`."""
     ruleset = _ruleset(judged.versions)
-    if not ruleset:
+    replay = Replay(net=judged.amount_cents, left=judged.points, used=used, rulesets=_ruleset)
+    if ruleset:
+        facts, rooms = facts_from_json(json.loads(judged.facts)), json.loads(judged.rooms)
+        unlike = _unlike_facts(judged, facts)
+        if unlike:
+            yield Breach("earning_award", judged.award_id, unlike)
+            return
+        judgement = rules.judge(facts, ruleset, rooms, is_told=False)
+        sentence = _unlike_judgement(judged, judgement, facts, ruleset)
+        if sentence:
+            yield Breach("earning_award", judged.award_id, sentence)
         if judged.points:
-            yield Breach("earning_award", judged.award_id, f"it gave {judged.points} points without a rule.")
+            used.update(judgement.uses)
+        replay.facts, replay.ruleset, replay.rooms = facts, ruleset, rooms
+        replay.whole = replay.before = judgement
+    elif judged.points:
+        yield Breach("earning_award", judged.award_id, f"it gave {judged.points} points without a rule.")
         return
-    facts, rooms = facts_from_json(json.loads(judged.facts)), json.loads(judged.rooms)
-    unlike = _unlike_facts(judged, facts)
-    if unlike:
-        yield Breach("earning_award", judged.award_id, unlike)
-        return
-    judgement = rules.judge(facts, ruleset, rooms, is_told=False)
-    sentence = _unlike_judgement(judged, judgement, facts, ruleset)
-    if sentence:
-        yield Breach("earning_award", judged.award_id, sentence)
-    if judged.points:
-        used.update(judgement.uses)
-    if judged.refunds:
-        yield from _refunds(judged, judgement, facts, ruleset, rooms, used)
+    if judged.refunds or judged.corrections:
+        yield from replay.play(json.loads(judged.refunds or "[]"), json.loads(judged.corrections or "[]"))
 
 
 @lru_cache(maxsize=4096)
@@ -194,35 +203,3 @@ def _pending(judged: Judged, judgement: Judgement, facts: Facts, ruleset: Sequen
         return 0
     ends = ((line.points, rules.held_until(line, base, facts)) for line in judgement.lines)
     return sum(points for points, until in ends if until and until > judged.awarded_at)
-
-
-def _refunds(
-    judged: Judged,
-    judgement: Judgement,
-    facts: Facts,
-    ruleset: Sequence[RuleTerms],
-    rooms: Mapping[str, int],
-    used: Counter[str],
-) -> Iterator[Breach]:
-    """Play the refunds again, in their order; benefits that they took away are free again."""
-    net, left, before = judged.amount_cents, judged.points, judgement
-    for refund_id, cents, taken in json.loads(judged.refunds or "[]"):
-        net -= cents
-        after = rules.judge(facts, ruleset, rooms, net_cents=net, is_told=False) if judged.points else before
-        due = max(0, left - after.points)
-        if taken != due:
-            sentence = f"it took or missed {taken} points, its rules take {due}."
-            yield Breach("earning_refund", refund_id, sentence)
-        left -= taken
-        if judged.points:
-            used.subtract(_lost(before, after, facts))
-        before = after
-
-
-def _lost(before: Judgement, after: Judgement, facts: Facts) -> dict[str, int]:
-    kept = {line.terms.rule_id for line in after.lines}
-    return {
-        limit_key(line.terms, facts): 1
-        for line in before.lines
-        if line.terms.occasion and line.terms.rule_id not in kept
-    }

@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from pms.clock import HONG_KONG
+HONG_KONG = ZoneInfo("Asia/Hong_Kong")
 
 # Two payments that a provider numbered differently are two payments (E14).
 PROVIDER_KINDS = ("PAYMENT", "MAINLAND", "ACQUIRER")

@@ -82,7 +82,7 @@ class Found(NamedTuple):
 # wait for each other: two different ones are never the same purchase. The order is store, member, then the account.
 STORE_LOCK, MEMBER_LOCK = 4101, 4102
 LOCKS = f"""
-CASE WHEN %(is_trial)s THEN false
+CASE WHEN NOT %(is_new)s THEN false
      WHEN %(is_numbered)s THEN coalesce(
         pg_advisory_xact_lock_shared({STORE_LOCK}, (store.id %% 2147483647)::int)::text, '')
         || coalesce(pg_advisory_xact_lock_shared({MEMBER_LOCK}, (member.id %% 2147483647)::int)::text, '') = ''
@@ -143,8 +143,8 @@ WHERE program.group_id = %(group_id)s
 """  # noqa: S608  (put together from constants alone)
 
 
-def find(purchase: Purchase, *, is_trial: bool = False) -> Found:
-    """A trial takes no number for a posting and no locks, so it writes nothing at all."""
+def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> Found:
+    """A trial takes no number for a posting, so it writes nothing at all; only what is new takes locks."""
     with connection.cursor() as cursor:
         cursor.execute(
             FACTS,
@@ -157,6 +157,7 @@ def find(purchase: Purchase, *, is_trial: bool = False) -> Found:
                 "merchant_id": purchase.merchant_id,
                 "paid_at": purchase.paid_at,
                 "is_trial": is_trial,
+                "is_new": is_new and not is_trial,
                 "is_numbered": bool(purchase.numbers.get("PAYMENT")),
             },
         )

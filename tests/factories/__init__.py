@@ -43,6 +43,7 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
+from tests.factories.review import DecisionFactory
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -69,6 +70,7 @@ __all__ = [
     "CorrectionFactory",
     "CredentialFactory",
     "CredentialKeyFactory",
+    "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
     "LedgerBlockFactory",
