@@ -35,7 +35,10 @@ class DuplicateCase(models.Model):
         verbose_name=_("transaction"),
     )
     earlier = models.ForeignKey(
-        "earning.Transaction", on_delete=models.PROTECT, related_name="+", verbose_name=_("earlier transaction")
+        "earning.Transaction",
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("earlier transaction"),
     )
     verdict = models.CharField(
         _("what was done at once"), max_length=16, choices=Verdict, default=Verdict.CONFLICT

@@ -1,6 +1,6 @@
 """The same purchase again: under the same number the first to claim it has it; under none, by how alike they are.
 
-Every later record opens a case. A plain repeat decides itself; what differs, and what only looks alike, waits for staff.
+Every later record opens a case. A plain repeat decides itself; what differs or only looks alike waits for staff.
 """
 
 import unicodedata
@@ -51,7 +51,12 @@ def open_case(*, transaction_id: int, suspicion: Suspicion, points: int, now: da
     transaction = Transaction.objects.select_related("member__program").get(pk=transaction_id)
     evidence = {"score": suspicion.score, "parts": [part.as_json() for part in suspicion.parts]}
     _open(
-        transaction, suspicion.earlier_id, verdict=suspicion.verdict, points=points, evidence=evidence, now=now
+        transaction,
+        suspicion.earlier_id,
+        verdict=suspicion.verdict,
+        points=points,
+        evidence=evidence,
+        now=now,
     )
 
 

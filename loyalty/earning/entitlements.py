@@ -33,8 +33,9 @@ JOIN earning_transaction purchase ON purchase.id = award.transaction_id
 LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, amount_cents, points + uncollected) ORDER BY id)::text
                AS refunds
            FROM earning_refund GROUP BY transaction_id) back ON back.transaction_id = purchase.id
-LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, kind, points, uncollected, coalesce(last_refund_id, 0),
-               facts, versions, rooms) ORDER BY id)::text AS corrections
+LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(
+               id, kind, points, uncollected, coalesce(last_refund_id, 0), facts, versions, rooms) ORDER BY id)::text
+               AS corrections
            FROM earning_correction GROUP BY transaction_id) decided ON decided.transaction_id = purchase.id
 WHERE purchase.member_id %% %(of)s = %(share)s
 ORDER BY purchase.member_id, award.id

@@ -41,7 +41,10 @@ SENTENCES = {
     "WITHIN_HALF_AN_HOUR": ("Paid {minutes} min apart.", "付款時間相隔 {minutes} 分鐘。"),
     "SAME_DAY": ("Paid the same day, {minutes} min apart.", "同日付款，相隔 {minutes} 分鐘。"),
     "TENDER_FITS": ("Both say it was paid with {tender}.", "雙方均以 {tender} 付款。"),
-    "TENDER_DIFFERS": ("One was paid with {tender}, the other with {other}.", "一方以 {tender} 付款，另一方以 {other}。"),
+    "TENDER_DIFFERS": (
+        "One was paid with {tender}, the other with {other}.",
+        "一方以 {tender} 付款，另一方以 {other}。",
+    ),
 }
 
 
@@ -97,7 +100,13 @@ def window(paid_at: datetime) -> tuple[datetime, datetime]:
 
 
 def compare(one: Record, other: Record) -> list[Part]:
-    return [*_who(one, other), *_where(one, other), *_amount(one, other), *_when(one, other), *_how(one, other)]
+    return [
+        *_who(one, other),
+        *_where(one, other),
+        *_amount(one, other),
+        *_when(one, other),
+        *_how(one, other),
+    ]
 
 
 def score(parts: Sequence[Part]) -> int:
@@ -159,7 +168,9 @@ def _how(one: Record, other: Record) -> Iterator[Part]:
     if not (one.paid_with and other.paid_with):
         return
     values = {"tender": one.paid_with, "other": other.paid_with}
-    yield Part("TENDER_FITS" if _plain(one.paid_with) == _plain(other.paid_with) else "TENDER_DIFFERS", values)
+    yield Part(
+        "TENDER_FITS" if _plain(one.paid_with) == _plain(other.paid_with) else "TENDER_DIFFERS", values
+    )
 
 
 def _plain(name: str) -> str:

@@ -105,7 +105,8 @@ PROMISES = (
     Promise(
         "earning_transaction",
         "its state is {}, but the last decision on its points was to {}.",
-        """SELECT DISTINCT ON (purchase.id) purchase.id, purchase.state, correction.kind FROM earning_correction correction
+        """SELECT DISTINCT ON (purchase.id) purchase.id, purchase.state, correction.kind
+        FROM earning_correction correction
         JOIN earning_transaction purchase ON purchase.id = correction.transaction_id
         WHERE correction.id = (SELECT max(id) FROM earning_correction one WHERE one.transaction_id = purchase.id)
             AND (correction.kind = 'TAKE') <> (purchase.state IN ('DUPLICATE', 'HELD'))
@@ -116,7 +117,8 @@ PROMISES = (
         "it waits for a decision on transaction {}, whose state is {}.",
         """SELECT one.id, purchase.id, purchase.state FROM earning_duplicatecase one
         JOIN earning_transaction purchase ON purchase.id = one.transaction_id
-        WHERE one.state IN ('OPEN', 'ASKED') AND one.verdict IN ('HELD', 'FLAGGED') AND purchase.state <> one.verdict""",
+        WHERE one.state IN ('OPEN', 'ASKED') AND one.verdict IN ('HELD', 'FLAGGED')
+            AND purchase.state <> one.verdict""",
     ),
     Promise(
         "earning_transaction",

@@ -47,7 +47,9 @@ class Replay:
     owed: int = 0
     is_taken: bool = False
 
-    def play(self, refunds: Sequence[Sequence[int]], corrections: Sequence[Sequence[Any]]) -> Iterator[Breach]:
+    def play(
+        self, refunds: Sequence[Sequence[int]], corrections: Sequence[Sequence[Any]]
+    ) -> Iterator[Breach]:
         rest = list(refunds)
         for row in corrections:
             one = Corrected(*row)

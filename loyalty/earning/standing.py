@@ -50,9 +50,14 @@ def of(transaction: Transaction) -> Standing:
     corrections = list(Correction.objects.filter(transaction=transaction).order_by("pk"))
     judged = next((one for one in corrections if one.facts), award if award.facts else None)
     taken = transaction.refunds.aggregate(
-        points=Sum("points", default=0), missed=Sum("uncollected", default=0), cents=Sum("amount_cents", default=0)
+        points=Sum("points", default=0),
+        missed=Sum("uncollected", default=0),
+        cents=Sum("amount_cents", default=0),
     )
-    postings = [award.posting_id, *(one.posting_id for one in corrections if one.kind == Correction.Kind.GIVE)]
+    postings = [
+        award.posting_id,
+        *(one.posting_id for one in corrections if one.kind == Correction.Kind.GIVE),
+    ]
     return Standing(
         award=award,
         basis=_basis(judged) if judged else None,

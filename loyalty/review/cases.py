@@ -154,7 +154,7 @@ def points_of(case: DuplicateCase) -> Points:
 
 
 def preview(case: DuplicateCase, answer: str) -> Points:
-    """What both purchases would keep. A purchase without points would be judged anew; its figure is the one at stake."""
+    """What both purchases would keep. One without points would be judged anew; its figure is the one at stake."""
     found = points_of(case)
     ours = found.ours or case.points_at_stake
     if answer == Answer.DIFFERENT:
@@ -189,15 +189,17 @@ def _as_opened(case: DuplicateCase, *, now: datetime) -> None:
 
 def _saved(case: DuplicateCase, before: Points) -> int:
     """Points that one purchase would have had twice."""
-    return before.earlier if standing_record(case) == case.transaction else before.ours or case.points_at_stake
+    return (
+        before.earlier if standing_record(case) == case.transaction else before.ours or case.points_at_stake
+    )
 
 
 def _locked(case: DuplicateCase) -> DuplicateCase:
     """Case, purchases, accounts, in this order; read anew under the locks."""
-    rows = DuplicateCase.objects.select_for_update(of=("self",), no_key=True)
-    found = rows.select_related("decided_by").get(pk=case.pk)
+    found = DuplicateCase.objects.select_for_update(no_key=True).get(pk=case.pk)
+    # Joined rows are those from before the wait for the lock, so only what never changes is joined.
     purchases = Transaction.objects.select_for_update(of=("self",), no_key=True).select_related(
-        "member__program", "store", "wallet_pass"
+        "member__program"
     )
     both = {
         one.pk: one

@@ -74,6 +74,7 @@ class Shopper:
         """The same member at the counter, with a receipt that names no number unless `numbers` does."""
         purchase = self.purchase(cents, **{"channel": Transaction.Channel.COUNTER, "numbers": {}} | facts)
         outcome = awards.earn(purchase=purchase, now=now or purchase.paid_at + timedelta(minutes=5))
+        assert outcome.transaction_id is not None
         return Transaction.objects.get(pk=outcome.transaction_id)
 
     def is_refunded(self, award: Award, cents: int, **facts: Any) -> Outcome:

@@ -92,7 +92,9 @@ def test_only_one_day_or_half_an_hour_over_midnight_is_compared(
     one: str, other: str, is_comparable: bool
 ) -> None:
     first, second = (
-        replace(COUNTER, paid_at=datetime.strptime(f"2026-03-{said}", "%Y-%m-%d %H:%M").replace(tzinfo=HONG_KONG))
+        replace(
+            COUNTER, paid_at=datetime.strptime(f"2026-03-{said}", "%Y-%m-%d %H:%M").replace(tzinfo=HONG_KONG)
+        )
         for said in (one, other)
     )
 

@@ -85,6 +85,7 @@ def test_a_payment_that_waited_for_its_store_is_compared_when_the_store_is_known
         )
     receipt = person.hands_in(68800, at=TUESDAY + timedelta(minutes=3))
     type(person.stores["S12"]).objects.filter(pk=person.stores["S12"].pk).update(pms_label="PMS-NEW")
+    assert outcome.transaction_id is not None
     waiting = Transaction.objects.get(pk=outcome.transaction_id)
 
     awards.complete(transaction=waiting, now=TUESDAY + timedelta(hours=1))
@@ -139,11 +140,12 @@ def another_member(person: Shopper) -> Shopper:
 # --- by index ---
 
 FILL = """
-INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, channel, state, amount_cents, currency, paid_at,
-    recorded_at, payment_number, mainland_number, acquirer_number, receipt_number, store_label, merchant_id,
+INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, channel, state, amount_cents, currency,
+    paid_at, recorded_at, payment_number, mainland_number, acquirer_number, receipt_number, store_label, merchant_id,
     merchant_name, tender, item)
-SELECT %(group)s, %(mall)s, (%(stores)s::bigint[])[1 + n %% 7], (%(members)s::bigint[])[1 + n %% 40], 'COUNTER', 'EARNED',
-    (n %% 400) * 100, 'HKD', %(at)s::timestamptz - n * interval '7 minutes', %(at)s, '', '', '', '', '', '', '', '', ''
+SELECT %(group)s, %(mall)s, (%(stores)s::bigint[])[1 + n %% 7], (%(members)s::bigint[])[1 + n %% 40], 'COUNTER',
+    'EARNED', (n %% 400) * 100, 'HKD', %(at)s::timestamptz - n * interval '7 minutes', %(at)s,
+    '', '', '', '', '', '', '', '', ''
 FROM generate_series(1, %(many)s) AS n
 """
 
@@ -193,7 +195,9 @@ def test_one_statement_looks_and_a_payment_pays_no_other() -> None:
         person.pays(4200, at=TUESDAY + timedelta(minutes=2))
 
     assert len([query for query in asked if "WITH found AS" in query["sql"]]) == 1
-    assert [query for query in asked if "advisory" in query["sql"] and "FROM members_program" not in query["sql"]] == []
+    assert [
+        query for query in asked if "advisory" in query["sql"] and "FROM members_program" not in query["sql"]
+    ] == []
 
 
 # --- at one instant ---
@@ -242,9 +246,7 @@ def test_of_two_members_with_one_receipt_at_one_instant_one_is_flagged() -> None
     claimer = another_member(payer)
     for day in range(6):
         moment = TUESDAY + timedelta(days=day)
-        receipt = by(
-            claimer, moment + timedelta(minutes=2), channel="COUNTER", numbers={}, tender="AlipayHK"
-        )
+        receipt = by(claimer, moment + timedelta(minutes=2), channel="COUNTER", numbers={}, tender="AlipayHK")
 
         at_once(by(payer, moment), receipt)
 
