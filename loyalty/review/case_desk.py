@@ -103,17 +103,7 @@ def _is_decided(case: DuplicateCase) -> bool:
 class DuplicateCaseAdmin(RecordAdmin):
     screen_name = gettext_lazy("Duplicates")
     mall_path = "mall"
-    list_display = (
-        "number",
-        "member_name",
-        "amount",
-        "done",
-        "likeness",
-        "stake",
-        "state_pill",
-        "assigned",
-        "opened",
-    )
+    list_display = ("number", "opened", "member_name", "amount", "done", "likeness", "stake", "state_pill")
     list_select_related = ("transaction__member", "earlier", "assignee", "decided_by")
     list_filter = (OpenFilter, "verdict", ("mall", scoping.ScopedFilter))
     search_fields = ("=transaction__payment_number", "=transaction__receipt_number")
@@ -223,7 +213,8 @@ class DuplicateCaseAdmin(RecordAdmin):
 
     @admin.display(description=gettext_lazy("member"))
     def member_name(self, case: DuplicateCase) -> str:
-        return str(case.transaction.member)
+        one = case.transaction.member
+        return formats.two_lines(one.name or one.card_number, one.card_number if one.name else "")
 
     @admin.display(description=gettext_lazy("amount"))
     def amount(self, case: DuplicateCase) -> str:
@@ -243,11 +234,9 @@ class DuplicateCaseAdmin(RecordAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state_pill(self, case: DuplicateCase) -> str:
-        return pill_by(case_story.TONES, case)
-
-    @admin.display(description=gettext_lazy("assigned to"))
-    def assigned(self, case: DuplicateCase) -> str:
-        return str(case.assignee) if case.assignee else formats.NOTHING
+        """With who sees to it."""
+        pill = pill_by(case_story.TONES, case)
+        return formats.two_lines(pill, str(case.assignee)) if case.assignee else pill
 
     @admin.display(description=gettext_lazy("age"))
     def opened(self, case: DuplicateCase) -> str:
@@ -257,7 +246,7 @@ class DuplicateCaseAdmin(RecordAdmin):
         return _("Possible duplicate %(number)s") % {"number": self.number(thing)}
 
     def pill_of(self, thing: DuplicateCase) -> str:
-        return self.state_pill(thing)
+        return pill_by(case_story.TONES, thing)
 
 
 def _effect(request: HttpRequest, case: DuplicateCase, name: str) -> str:
