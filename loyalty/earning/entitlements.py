@@ -24,9 +24,9 @@ FETCHED = 1000
 
 # By member, so that what a member used of a limit is whole when the next one comes; a share takes every so many.
 JUDGED = """
-SELECT purchase.member_id, award.id, award.points, award.pending_points, award.counted_cents, award.awarded_at,
-       award.facts::text, award.versions::text, award.rooms::text, award.lines::text,
-       purchase.amount_cents, purchase.currency, purchase.paid_at, purchase.tender, purchase.item, back.refunds,
+SELECT purchase.member_id, award.id, award.points, award.pending_points, award.counted_cents,
+       award.awarded_at::text, award.versions::text, json_build_array(award.facts, award.rooms, award.lines)::text,
+       purchase.amount_cents, purchase.currency, purchase.paid_at::text, purchase.tender, purchase.item, back.refunds,
        decided.corrections
 FROM earning_award award
 JOIN earning_transaction purchase ON purchase.id = award.transaction_id
@@ -50,21 +50,19 @@ BUDGETS = "SELECT rule_id, id, used FROM earning_budgetuse"
 
 
 class Judged(NamedTuple):
-    """One row of `JUDGED`, in its order; documents as text."""
+    """One row of `JUDGED`, in its order; documents and times as text."""
 
     member_id: int
     award_id: int
     points: int
     pending_points: int
     counted_cents: int
-    awarded_at: datetime
-    facts: str
+    awarded_at: str
     versions: str
-    rooms: str
-    lines: str
+    documents: str
     amount_cents: int
     currency: str
-    paid_at: datetime
+    paid_at: str
     tender: str
     item: str
     refunds: str | None
@@ -145,26 +143,38 @@ def _unlike(used: Mapping[str, int], member_id: int, kept: Sequence[Used]) -> It
 def _differences(judged: Judged, used: Counter[str]) -> Iterator[Breach]:
     """How one award differs from its rules; what it took of limits is added to `used`."""
     ruleset = _ruleset(judged.versions)
-    replay = Replay(net=judged.amount_cents, left=judged.points, used=used, rulesets=_ruleset)
-    if ruleset:
-        facts, rooms = facts_from_json(json.loads(judged.facts)), json.loads(judged.rooms)
-        unlike = _unlike_facts(judged, facts)
-        if unlike:
-            yield Breach("earning_award", judged.award_id, unlike)
-            return
-        judgement = rules.judge(facts, ruleset, rooms, is_told=False)
-        sentence = _unlike_judgement(judged, judgement, facts, ruleset)
-        if sentence:
-            yield Breach("earning_award", judged.award_id, sentence)
+    if not ruleset:
         if judged.points:
-            used.update(judgement.uses)
-        replay.facts, replay.ruleset, replay.rooms = facts, ruleset, rooms
-        replay.whole = replay.before = judgement
-    elif judged.points:
-        yield Breach("earning_award", judged.award_id, f"it gave {judged.points} points without a rule.")
+            yield Breach("earning_award", judged.award_id, f"it gave {judged.points} points without a rule.")
+        elif judged.corrections:
+            yield from _played(judged, used, None)
         return
+    kept, rooms, lines = json.loads(judged.documents)
+    facts = facts_from_json(kept)
+    unlike = _unlike_facts(judged, facts)
+    if unlike:
+        yield Breach("earning_award", judged.award_id, unlike)
+        return
+    judgement = rules.judge(facts, ruleset, rooms, is_told=False)
+    sentence = _unlike_judgement(judged, lines, judgement, facts, ruleset)
+    if sentence:
+        yield Breach("earning_award", judged.award_id, sentence)
+    if judged.points:
+        used.update(judgement.uses)
     if judged.refunds or judged.corrections:
-        yield from replay.play(json.loads(judged.refunds or "[]"), json.loads(judged.corrections or "[]"))
+        yield from _played(judged, used, (facts, ruleset, rooms, judgement))
+
+
+def _played(
+    judged: Judged,
+    used: Counter[str],
+    basis: tuple[Facts, Sequence[RuleTerms], Mapping[str, int], Judgement] | None,
+) -> Iterator[Breach]:
+    replay = Replay(net=judged.amount_cents, left=judged.points, used=used, rulesets=_ruleset)
+    if basis:
+        replay.facts, replay.ruleset, replay.rooms, replay.whole = basis
+        replay.before = replay.whole
+    yield from replay.play(json.loads(judged.refunds or "[]"), json.loads(judged.corrections or "[]"))
 
 
 @lru_cache(maxsize=4096)
@@ -177,15 +187,22 @@ def _unlike_facts(judged: Judged, facts: Facts) -> str:
     if facts.amount_cents != judged.amount_cents:
         return f"it was judged on {facts.amount_cents} cents, its transaction is {judged.amount_cents}."
     found = (facts.currency, facts.paid_at, facts.tender, facts.item)
-    kept = (judged.currency, judged.paid_at, judged.tender, judged.item)
+    kept = (judged.currency, datetime.fromisoformat(judged.paid_at), judged.tender, judged.item)
+    if found == kept:
+        return ""
     names = ("currency", "time", "tender", "item")
     unlike = [name for name, one, other in zip(names, found, kept, strict=True) if one != other]
-    return f"it was judged on another {unlike[0]} than its transaction has." if unlike else ""
+    return f"it was judged on another {unlike[0]} than its transaction has."
 
 
 def _unlike_judgement(
-    judged: Judged, judgement: Judgement, facts: Facts, ruleset: Sequence[RuleTerms]
+    judged: Judged,
+    told: list[dict[str, Any]],
+    judgement: Judgement,
+    facts: Facts,
+    ruleset: Sequence[RuleTerms],
 ) -> str:
+    """`told` is what the award says of its lines."""
     if judged.points != judgement.points:
         return f"it gave {judged.points} points, its rules give {judgement.points}."
     pending = _pending(judged, judgement, facts, ruleset)
@@ -193,14 +210,16 @@ def _unlike_judgement(
         return f"it put {judged.pending_points} points on hold, its rules hold {pending}."
     if judged.counted_cents != judgement.counted_cents:
         return f"it counted {judged.counted_cents} cents, its rules count {judgement.counted_cents}."
+    gave = [(line["rule"], line["version"], line["points"]) for line in told]
     lines = [(line.terms.code, line.terms.version, line.points) for line in judgement.lines]
-    told = [(line["rule"], line["version"], line["points"]) for line in json.loads(judged.lines)]
-    return "" if told == lines else f"it says that {told} gave the points, its rules say {lines}."
+    return "" if gave == lines else f"it says that {gave} gave the points, its rules say {lines}."
 
 
 def _pending(judged: Judged, judgement: Judgement, facts: Facts, ruleset: Sequence[RuleTerms]) -> int:
-    base = next((terms for terms in ruleset if terms.kind == Kind.BASE), None)
-    if base is None:
+    if not judgement.lines:
         return 0
-    ends = ((line.points, rules.held_until(line, base, facts)) for line in judgement.lines)
-    return sum(points for points, until in ends if until and until > judged.awarded_at)
+    base = next(terms for terms in ruleset if terms.kind == Kind.BASE)
+    ends = [(line.points, rules.held_until(line, base, facts)) for line in judgement.lines]
+    return sum(
+        points for points, until in ends if until and until > datetime.fromisoformat(judged.awarded_at)
+    )

@@ -1,10 +1,15 @@
-"""What the bench measures on: one mall, and many members with pass, consent, account and a card up to date."""
+"""What the bench measures on: one mall with the rules of Lumina Club, and many members with pass, consent, account
+and a card up to date.
+"""
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -15,10 +20,15 @@ from django.db.transaction import atomic
 from psycopg import sql
 
 from alipayhk import registration, signature
+from loyalty.earning import program_files
+from members.models import Program
 from pms import clock
 from tests.bench.notices import FIRST_USER, Sender
 
-TAG, CLIENT_ID = "bench-plaza", "2110299900000044"
+# The rules name Lumina's malls and categories, so that they all have to be judged.
+TAG, CLIENT_ID = "lumina-plaza", "2110299900000044"
+RULES = Path(program_files.__file__).parent / "programs" / "lumina.json"
+CATEGORIES = ["DINING", "FASHION", "SERVICES", "BEAUTY", "ELECTRONICS", "SUPERMARKET", "JEWELLERY"]
 STORES = tuple(f"PMS{number:04d}" for number in range(1, 101))
 
 MEMBERS = """
@@ -71,6 +81,7 @@ def make(members: int) -> World:
     """Fill the database that Django is connected to, and leave it."""
     alipayhk, ours = (generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
     registration.register(_document(alipayhk, ours), now=clock.now())
+    program_files.load(document=json.loads(RULES.read_text()), program=Program.objects.get(), now=clock.now())
     _fill(members)
     world = World(
         sender=Sender(TAG, CLIENT_ID, signature.private_pem(alipayhk), STORES),
@@ -86,7 +97,7 @@ def make(members: int) -> World:
 def _fill(members: int) -> None:
     with atomic(), connection.cursor() as cursor:
         for statement in (MEMBERS, PASSES, CONSENTS, ACCOUNTS, UPDATES):
-            cursor.execute(statement, {"count": members, "first_user": FIRST_USER})
+            cursor.execute(statement, {"count": members, "first_user": FIRST_USER, "categories": CATEGORIES})
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
@@ -125,7 +136,8 @@ def _document(alipayhk: RSAPrivateKey, ours: RSAPrivateKey) -> dict[str, object]
             },
         },
         "stores": [
-            {"pms_label": label, "name_en": f"Shop {label}", "name_zh": f"店{label}"} for label in STORES
+            {"pms_label": label, "name_en": f"Shop {label}", "name_zh": f"店{label}", "category": category}
+            for label, category in zip(STORES, cycle(CATEGORIES))
         ],
     }
 
