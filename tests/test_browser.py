@@ -16,9 +16,10 @@ NAME, PASSWORD = "browser-staff", "correct-horse-battery-staple"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 LISTS = (
     "members/member", "members/program", "members/contactchange", "earning/transaction", "earning/refund",
-    "earning/duplicatecase", "review/decision", "earning/rule", "earning/ruleversion", "alipayhk/notification", "alipayhk/passupdate",
-    "alipayhk/credential", "alipayhk/credentialkey", "ledger/pointentry", "ledger/posting", "ledger/pointaccount",
-    "ledger/pointlot", "pms/store", "pms/mall", "pms/mallgroup", "pms/user",
+    "earning/duplicatecase", "review/decision", "earning/rule", "earning/ruleversion",
+    "alipayhk/notification", "alipayhk/passupdate", "alipayhk/credential", "alipayhk/credentialkey",
+    "ledger/pointentry", "ledger/posting", "ledger/pointaccount", "ledger/pointlot", "pms/store", "pms/mall",
+    "pms/mallgroup", "pms/user",
 )  # fmt: skip
 # The clicked page of each list's first row, and the lists themselves, must fit the screen.
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

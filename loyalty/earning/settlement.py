@@ -64,7 +64,8 @@ def grant(*, transaction: Transaction, state: str = "", now: datetime) -> None:
 
 def worth_now(transaction: Transaction) -> int:
     """Points that the transaction has now and a decision would take."""
-    if transaction.state not in (Transaction.State.EARNED, Transaction.State.FLAGGED):
+    has_points = transaction.state in (Transaction.State.EARNED, Transaction.State.FLAGGED)
+    if not has_points or not Award.objects.filter(transaction=transaction).exists():
         return 0
     return standing.of(transaction).left
 

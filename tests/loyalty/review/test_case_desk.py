@@ -133,7 +133,7 @@ def test_who_comes_second_sees_who_was_faster(person: Shopper, case: DuplicateCa
 
     answer = reviewer.post(deed(case, "different")).content.decode()
 
-    assert "ken has decided “same purchase” meanwhile. Nothing was changed." in answer
+    assert "Ken has decided “same purchase” meanwhile. Nothing was changed." in answer
     assert (person.balance, Decision.objects.count()) == (688, 1)
 
 

@@ -1,12 +1,11 @@
 """Decisions on possible duplicates: who has the points before, after, and after the decision is undone."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from loyalty.earning import awards
-from loyalty.earning.models import CapUse, Correction, DuplicateCase, NumberClaim, Transaction
+from loyalty.earning.models import Correction, DuplicateCase, NumberClaim, Transaction
 from loyalty.ledger.models import PointEntry, Posting
 from loyalty.review import cases
 from loyalty.review.cases import AlreadyDecided, EarlierIsOpen, NotDecided, NotIdentical, Points, StoreUnknown
@@ -14,39 +13,26 @@ from loyalty.review.models import Decision
 from members.models import Program
 from pms.models import User
 from tests import factories
-from tests.loyalty.earning.programs import TUESDAY, Shopper, breaches, codes, shopper
-from tests.loyalty.earning.test_suspects import another_member
+from tests.loyalty.earning.programs import TUESDAY, breaches, codes, shopper
+from tests.loyalty.review.doubles import (
+    ASK,
+    DIFFERENT,
+    LATER,
+    SAME,
+    claimed_by_another,
+    decide,
+    flagged,
+    held,
+    reopen,
+    states,
+)
 
 pytestmark = pytest.mark.django_db
-
-LATER = TUESDAY + timedelta(days=1)
-SAME, DIFFERENT, ASK = Decision.Answer.SAME, Decision.Answer.DIFFERENT, Decision.Answer.ASK
 
 
 @pytest.fixture
 def by() -> User:
     return factories.UserFactory.create()
-
-
-def held(person: Shopper, **facts: Any) -> DuplicateCase:
-    """E13: a receipt three minutes after the payment it is like."""
-    cents = facts.pop("cents", 68800)
-    receipt = person.hands_in(cents, **({"at": TUESDAY + timedelta(minutes=3)} | facts))
-    return DuplicateCase.objects.get(transaction=receipt)
-
-
-def decide(case: DuplicateCase, answer: str, by: User, at: datetime = LATER) -> DuplicateCase:
-    cases.decide(case=case, answer=answer, by=by, now=at, note="looked at both receipts")
-    return DuplicateCase.objects.select_related("transaction", "earlier").get(pk=case.pk)
-
-
-def reopen(case: DuplicateCase, by: User) -> DuplicateCase:
-    cases.reopen(case=case, by=by, now=LATER + timedelta(hours=1))
-    return DuplicateCase.objects.select_related("transaction", "earlier").get(pk=case.pk)
-
-
-def states(case: DuplicateCase) -> tuple[str, str]:
-    return case.transaction.state, case.earlier.state
 
 
 # --- held ---
@@ -101,12 +87,6 @@ def test_a_decision_is_undone_and_taken_again_by_new_entries(by: User, answers: 
 
 
 # --- flagged ---
-
-
-def flagged(person: Shopper) -> DuplicateCase:
-    """E15b: twenty minutes apart, twelve dollars more."""
-    person.pays(68800)
-    return held(person, cents=70000, at=TUESDAY + timedelta(minutes=20))
 
 
 def test_a_flagged_receipt_that_is_the_same_purchase_gives_its_points_back(by: User) -> None:
@@ -172,115 +152,6 @@ def test_points_on_hold_are_taken_and_come_back_on_hold(by: User) -> None:
     assert (person.balance, person.pending, breaches()) == (0, 688, [])
     reopen(case, by)
     assert (person.balance, person.pending, breaches()) == (0, 1388, [])
-
-
-# --- refunds before, between and after ---
-
-
-@pytest.mark.parametrize("moment", ["before", "between", "after"])
-def test_refunds_of_a_flagged_payment_stay_exact_around_its_decision(by: User, moment: str) -> None:
-    """The receipt came first here, so that what is flagged is the payment that is refunded."""
-    person = shopper("lumina")
-    other = person.hands_in(70000, at=TUESDAY)
-    award = person.pays(68800, at=TUESDAY + timedelta(minutes=20))
-    case = DuplicateCase.objects.get(transaction=award.transaction)
-
-    if moment == "before":
-        person.is_refunded(award, 30000)
-    case = decide(case, SAME, by)
-    if moment == "between":
-        person.is_refunded(award, 30000)
-    assert (states(case), person.balance) == (("EARNED", "DUPLICATE"), 388 if moment != "after" else 688)
-    case = reopen(case, by)
-    if moment == "after":
-        person.is_refunded(award, 30000)
-
-    assert person.balance == 388 + 700
-    assert (breaches(), other.award.points) == ([], 700)
-    person.is_refunded(award, 38800)
-    assert (person.balance, breaches()) == (700, [])
-
-
-def test_a_refund_while_a_payment_is_held_waits_and_then_takes_its_part(by: User) -> None:
-    person = shopper("lumina")
-    person.hands_in(68800, at=TUESDAY)
-    outcome = awards.earn(
-        purchase=person.purchase(68800, at=TUESDAY + timedelta(minutes=2)), now=TUESDAY + timedelta(minutes=9)
-    )
-    case = DuplicateCase.objects.get(transaction=outcome.transaction_id)
-    payment = factories.AwardFactory.build(transaction=case.transaction)
-
-    waits = person.is_refunded(payment, 30000)
-    case = decide(case, DIFFERENT, by)
-    person.is_refunded(payment, 30000)
-
-    assert (waits.verdict.value, waits.reason) == ("WAITING", "PARKED_NO_TRANSACTION")
-    assert (person.balance, breaches()) == (688 + 388, [])
-
-
-def test_a_refund_between_is_counted_when_a_taken_payment_gets_its_points(by: User) -> None:
-    """A conflict of amounts: the payment has nothing until staff say that it is a purchase of its own."""
-    person = shopper("lumina")
-    person.hands_in(50000, numbers={"ACQUIRER": "A1"})
-    second = person.pays(68800, numbers={"PAYMENT": "B9", "ACQUIRER": "a1"})
-    person.is_refunded(second, 30000)
-
-    case = decide(DuplicateCase.objects.get(), DIFFERENT, by)
-
-    assert (states(case), person.balance, breaches()) == (("EARNED", "EARNED"), 500 + 388, [])
-
-
-# --- who claims and who pays ---
-
-
-@pytest.fixture
-def claimed_by_another() -> tuple[Shopper, Shopper, DuplicateCase]:
-    """B113: at the counter somebody handed in the receipt of somebody else's payment."""
-    payer = shopper("lumina")
-    claimer = another_member(payer)
-    factories.CapUseFactory.create(
-        account=factories.PointAccountFactory.create(member=claimer.wallet_pass.member, balance=0),
-        key=CapUse.objects.get().key,
-    )
-    claimer.hands_in(68800, numbers={"ACQUIRER": "A1"})
-    payer.pays(68800, numbers={"PAYMENT": "B1", "ACQUIRER": "A1"})
-    return payer, claimer, DuplicateCase.objects.get()
-
-
-def test_the_claimer_who_is_not_the_payer_ends_with_nothing(
-    by: User, claimed_by_another: tuple[Shopper, Shopper, DuplicateCase]
-) -> None:
-    payer, claimer, case = claimed_by_another
-    assert (case.verdict, case.state, payer.balance, claimer.balance) == ("CONFLICT", "OPEN", 0, 688)
-
-    case = decide(case, SAME, by)
-
-    assert (states(case), payer.balance, claimer.balance) == (("EARNED", "DUPLICATE"), 688, 0)
-    assert {claim.transaction_id for claim in NumberClaim.objects.all()} == {case.transaction_id}
-    assert (case.points_saved, breaches()) == (688, [])
-
-
-def test_undone_the_claimer_has_points_and_number_again(
-    by: User, claimed_by_another: tuple[Shopper, Shopper, DuplicateCase]
-) -> None:
-    payer, claimer, case = claimed_by_another
-
-    case = reopen(decide(case, SAME, by), by)
-
-    assert (states(case), payer.balance, claimer.balance) == (("DUPLICATE", "EARNED"), 0, 688)
-    assert NumberClaim.objects.get(number="A1").transaction_id == case.earlier_id
-    assert breaches() == []
-
-
-def test_a_payer_refunded_after_the_decision_ends_with_nothing(
-    by: User, claimed_by_another: tuple[Shopper, Shopper, DuplicateCase]
-) -> None:
-    payer, claimer, case = claimed_by_another
-    case = decide(case, SAME, by)
-
-    payer.is_refunded(factories.AwardFactory.build(transaction=case.transaction), 68800)
-
-    assert (payer.balance, claimer.balance, breaches()) == (0, 0, [])
 
 
 # --- numbers ---
@@ -410,11 +281,9 @@ def test_cases_on_other_evidence_are_not_decided_together(by: User) -> None:
 
 @pytest.mark.parametrize("answer", [SAME, DIFFERENT])
 @pytest.mark.parametrize("kind", ["held", "flagged", "claimed"])
-def test_what_is_shown_before_is_what_happens(
-    by: User, answer: str, kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_what_is_shown_before_is_what_happens(by: User, answer: str, kind: str) -> None:
     if kind == "claimed":
-        case = request.getfixturevalue("claimed_by_another")[2]
+        case = claimed_by_another()[2]
     else:
         person = shopper("lumina")
         if kind == "held":
