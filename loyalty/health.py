@@ -15,6 +15,8 @@ GUARDED_TABLES = {
     "earning_ruleversion": 2,
     "earning_award": 2,
     "earning_refund": 2,
+    "earning_correction": 2,
+    "review_decision": 2,
     "alipayhk_notification": 3,
     "alipayhk_passcall": 2,
 }

@@ -49,6 +49,15 @@ class Program(models.Model):
         _("life of a redemption code (seconds)"), default=120
     )
     returns_redeemed_points = models.BooleanField(_("redeemed points go back on a refund"), default=False)
+    duplicate_flag_score = models.PositiveSmallIntegerField(
+        _("likeness from which points are given but checked"), default=65, db_default=65
+    )
+    duplicate_hold_score = models.PositiveSmallIntegerField(
+        _("likeness from which points are held back"), default=85, db_default=85
+    )
+    duplicate_block_score = models.PositiveSmallIntegerField(
+        _("likeness from which no points are given"), null=True, blank=True
+    )
 
     class Meta:
         verbose_name = _("program")
@@ -62,6 +71,11 @@ class Program(models.Model):
             models.CheckConstraint(
                 condition=Q(redemption_points_per_hkd__gt=0) & Q(redemption_min_points__gt=0),
                 name="%(app_label)s_%(class)s_redemption_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(duplicate_flag_score__gt=0, duplicate_hold_score__gte=F("duplicate_flag_score"))
+                & (Q(duplicate_block_score=None) | Q(duplicate_block_score__gte=F("duplicate_hold_score"))),
+                name="%(app_label)s_%(class)s_likeness_rises",
             ),
         ]
 

@@ -30,7 +30,7 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "view",
     "pms.mallgroup", "members.contactchange", "members.tier",
     "ledger.posting", "ledger.pointlot",
-    "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase",
+    "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase", "review.decision",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
     "alipayhk.credential", "alipayhk.cardtemplate",
 )  # fmt: skip

@@ -41,9 +41,12 @@ JOBS = (
         Screen(_("Transactions"), "earning.transaction"),
         Screen(_("Refunds"), "earning.refund"),
     )),
+    Job(_("Duplicates"), "duplicates", (
+        Screen(_("Duplicates"), "earning.duplicatecase", True),
+        Screen(_("Decisions"), "review.decision"),
+    )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),
-        Screen(_("Possible duplicates"), "earning.duplicatecase", True),
         Screen(_("Contact changes"), "members.contactchange", True),
     )),
     Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),

@@ -28,6 +28,7 @@ from loyalty.earning.models import (
     BacktestRun,
     BudgetUse,
     CapUse,
+    Correction,
     DuplicateCase,
     NumberClaim,
     Refund,
@@ -46,6 +47,7 @@ from loyalty.ledger.models import (
     Redemption,
     RedemptionPart,
 )
+from loyalty.review.models import Decision
 from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from tests import factories, source
@@ -53,7 +55,7 @@ from tests import factories, source
 # Written once and never changed in their meaning; a correction is a new row.
 APPEND_ONLY = {
     *(Posting, PointEntry, LedgerBlock, ProofRun),
-    *(RuleVersion, Award, Refund, Notification, PassCall),
+    *(RuleVersion, Award, Refund, Correction, Decision, Notification, PassCall),
 }
 MUTABLE = {
     *(User, MallGroup, Mall, Store, MallStaff),

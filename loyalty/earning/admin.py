@@ -1,4 +1,4 @@
-"""Screens of purchases, refunds, possible duplicates, and of the rules that decide points: all read only."""
+"""Screens of purchases, refunds, and of the rules that decide points: all read only."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ from loyalty.earning import (
     tier_story,  # noqa: F401  (adds its panels)
     transaction_story,
 )
-from loyalty.earning.models import DuplicateCase, NumberClaim, Refund, Rule, RuleVersion, Transaction
+from loyalty.earning.models import NumberClaim, Refund, Rule, RuleVersion, Transaction
 from members import lookup
 from pms import formats, scoping
-from pms.filters import OpenFilter, day_of
+from pms.filters import day_of
 from pms.records import RecordAdmin, pill_by
 
 MOST_FOUND = 200
@@ -161,51 +161,6 @@ class RefundAdmin(RecordAdmin):
 
     def title_of(self, thing: Refund) -> object:
         return _("Refund %(number)s") % {"number": self.title(thing)}
-
-
-@admin.register(DuplicateCase)
-class DuplicateCaseAdmin(RecordAdmin):
-    screen_name = _("Possible duplicates")
-    mall_path = "transaction__mall"
-    list_display = ("number", "member_name", "amount", "state_pill", "opened")
-    list_select_related = ("transaction__member", "transaction__store")
-    list_filter = (OpenFilter,)
-    search_fields = ("transaction__payment_number__exact",)
-    search_help_text = _("Bill number, in full")
-    ordering = ("opened_at",)
-    sortable_by = ()
-    open_since = "opened_at"
-    empty_words = _(
-        "No possible duplicate waits. One appears here when a known number comes with other details."
-    )
-
-    def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(state=DuplicateCase.State.OPEN)
-
-    @admin.display(description=_("number"))
-    def number(self, case: DuplicateCase) -> str:
-        return case.transaction.payment_number or f"#{case.pk}"
-
-    @admin.display(description=_("member"))
-    def member_name(self, case: DuplicateCase) -> str:
-        return str(case.transaction.member)
-
-    @admin.display(description=_("amount"))
-    def amount(self, case: DuplicateCase) -> str:
-        return formats.column(formats.money(case.transaction.amount_cents, case.transaction.currency))
-
-    @admin.display(description=_("state"))
-    def state_pill(self, case: DuplicateCase) -> str:
-        return formats.pill(
-            "wait" if case.state == DuplicateCase.State.OPEN else "quiet", case.get_state_display()
-        )
-
-    @admin.display(description=_("opened"))
-    def opened(self, case: DuplicateCase) -> str:
-        return formats.age(case.opened_at)
-
-    def title_of(self, thing: DuplicateCase) -> object:
-        return _("Possible duplicate %(number)s") % {"number": self.number(thing)}
 
 
 @admin.register(Rule)

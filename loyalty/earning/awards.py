@@ -5,16 +5,19 @@ Both must run in their caller's atomic block, beside what else becomes true with
 
 import json
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
-from loyalty.earning import decisions, duplicates, limits, purchases, tiers
+from loyalty.earning import decisions, duplicates, limits, purchases, suspects, tiers
 from loyalty.earning.decisions import Decision
-from loyalty.earning.models import Award, Transaction
+from loyalty.earning.models import Award, DuplicateCase, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.purchases import Found, Purchase
+from loyalty.earning.reasons import reason
+from loyalty.earning.suspects import Suspicion
 from loyalty.ledger import postings
 from members.models import Member, Program
 
@@ -60,7 +63,9 @@ def earn(*, purchase: Purchase, now: datetime) -> Outcome:
         return _park(purchase, found, now=now)
     if found.store_id is not None and not found.is_store_active:
         return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
-    return _record_judged(purchase, found, _decide(purchase, found, now=now), now=now)
+    decision = _decide(purchase, found, now=now)
+    suspicion = suspects.suspect(purchase, found) if decision.points else None
+    return _record_judged(purchase, found, decision, suspicion, now=now)
 
 
 def complete(*, transaction: Transaction, now: datetime) -> Outcome:
@@ -70,17 +75,64 @@ def complete(*, transaction: Transaction, now: datetime) -> Outcome:
     if found.store_id is None or not (found.is_store_active and found.is_mall_active):
         return _still_waiting(purchase, transaction.pk)
     decision = _decide(purchase, found, now=now)
+    suspicion = suspects.suspect(purchase, found, own_id=transaction.pk) if decision.points else None
+    outcome = _settle(transaction, found, decision, suspicion, now=now)
+    if suspicion:
+        duplicates.open_case(
+            transaction_id=transaction.pk, suspicion=suspicion, points=decision.points, now=now
+        )
+    return outcome
+
+
+def clear(*, transaction: Transaction, now: datetime) -> Outcome:
+    """Judge a transaction that was held back, by the rules of its day: it is no duplicate. As `complete`."""
+    purchase, found = find_again(transaction, now=now)
+    decision = _told(_decide(purchase, found, now=now), reason("CLEARED_AS_SEPARATE"))
+    return _settle(transaction, found, decision, None, now=now)
+
+
+def find_again(transaction: Transaction, *, now: datetime) -> tuple[Purchase, Found]:
+    """A stored purchase with what is known about it now, at the store it was recorded for."""
+    purchase = purchases.of(transaction)
+    if transaction.store and transaction.store.pms_label:
+        purchase = replace(purchase, store_label=transaction.store.pms_label)
+    return purchase, _with_accounts(purchases.find(purchase, is_new=False), now=now)
+
+
+def _settle(
+    transaction: Transaction, found: Found, decision: Decision, suspicion: Suspicion | None, *, now: datetime
+) -> Outcome:
+    """Give a stored transaction its state and, unless it is held back, its award and its points."""
+    decision, state = _under(suspicion, decision)
     transaction.store_id, transaction.mall_id = found.store_id, found.store_mall_id or transaction.mall_id
-    transaction.state = _state(decision)
+    transaction.state = state
     transaction.save(update_fields=["store_id", "mall_id", "state"])
-    Award.objects.create(
-        transaction=transaction,
-        rule_version_id=decision.base_version_id,
-        posting_id=found.posting_id if decision.points else None,
-        awarded_at=now,
-        **decisions.kept(decision),
-    )
+    if state != Transaction.State.HELD:
+        Award.objects.create(
+            transaction=transaction,
+            rule_version_id=decision.base_version_id,
+            posting_id=found.posting_id if decision.points else None,
+            awarded_at=now,
+            **decisions.kept(decision),
+        )
     return _give(found, decision, transaction_id=transaction.pk, now=now)
+
+
+def _under(suspicion: Suspicion | None, decision: Decision) -> tuple[Decision, str]:
+    """What is left of a decision under a suspicion, and the transaction's state."""
+    if suspicion is None:
+        return decision, _state(decision)
+    if suspicion.verdict == DuplicateCase.Verdict.FLAGGED:
+        flag = reason("FLAGGED_AS_DUPLICATE", reference=suspicion.reference)
+        return _told(decision, flag), Transaction.State.FLAGGED
+    if suspicion.verdict == DuplicateCase.Verdict.BLOCKED:
+        return _told(decisions.NOTHING, reason("CONFIRMED_DUPLICATE")), Transaction.State.DUPLICATE
+    return decisions.NOTHING, Transaction.State.HELD
+
+
+def _told(decision: Decision, entry: dict[str, object]) -> Decision:
+    judgement = decision.judgement
+    return replace(decision, judgement=replace(judgement, reasons=[*judgement.reasons, entry]))
 
 
 def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
@@ -90,12 +142,19 @@ def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
     return decisions.decide(purchase, found, now=now)
 
 
-def _record_judged(purchase: Purchase, found: Found, decision: Decision, *, now: datetime) -> Outcome:
-    transaction_id, is_lost = _record(purchase, found, decision, state=_state(decision), now=now)
+def _record_judged(
+    purchase: Purchase, found: Found, decision: Decision, suspicion: Suspicion | None, *, now: datetime
+) -> Outcome:
+    kept, state = _under(suspicion, decision)
+    transaction_id, is_lost = _record(purchase, found, kept, state=state, now=now)
     if is_lost:
-        duplicates.lose(transaction_id=transaction_id, now=now)
+        duplicates.lose(transaction_id=transaction_id, points=decision.points, now=now)
         return Outcome(verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id)
-    return _give(found, decision, transaction_id=transaction_id, now=now)
+    if suspicion:
+        duplicates.open_case(
+            transaction_id=transaction_id, suspicion=suspicion, points=decision.points, now=now
+        )
+    return _give(found, kept, transaction_id=transaction_id, now=now)
 
 
 def _give(found: Found, decision: Decision, *, transaction_id: int, now: datetime) -> Outcome:
@@ -172,7 +231,7 @@ def _record(
                 "item": purchase.item,
                 "version_id": decision.base_version_id,
                 "award_posting_id": found.posting_id if decision.points else None,
-                "is_judged": state != Transaction.State.PARKED,
+                "is_judged": state not in (Transaction.State.PARKED, Transaction.State.HELD),
             }
             | _kept_as_text(decision),
         )

@@ -1,13 +1,21 @@
-"""The same purchase under the same number: the first to claim it has it, the later one is recorded without points."""
+"""The same purchase again: under the same number the first to claim it has it; under none, by how alike they are.
+
+Every later record opens a case. A plain repeat decides itself; what differs or only looks alike waits for staff.
+"""
 
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q
 
 from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Transaction
 from loyalty.earning.reasons import reason
+from loyalty.earning.suspects import Suspicion
 from pms.clock import HONG_KONG
+
+CENTS_PER_DOLLAR = 100
 
 
 def canonical(number: str) -> str:
@@ -15,9 +23,14 @@ def canonical(number: str) -> str:
     return unicodedata.normalize("NFKC", number).strip().upper()
 
 
-def lose(*, transaction_id: int, now: datetime) -> None:
-    """Record that another transaction holds one of this one's numbers; open a case if they do not agree."""
-    transaction = Transaction.objects.get(pk=transaction_id)
+def claimed(transaction: Transaction) -> list[tuple[str, str]]:
+    """What the transaction claims, or would: kind and number."""
+    return [(kind, canonical(number)) for kind, number in transaction.numbers.items()]
+
+
+def lose(*, transaction_id: int, now: datetime, points: int = 0) -> None:
+    """Record that another transaction holds one of this one's numbers; `points` is what it would have earned."""
+    transaction = Transaction.objects.select_related("member__program").get(pk=transaction_id)
     winner = _winner(transaction)
     reasons = [
         reason(
@@ -26,17 +39,67 @@ def lose(*, transaction_id: int, now: datetime) -> None:
     ]
     if _differs(transaction, winner):
         reasons.append(reason("CONFLICTING_CONTENT"))
-    if len(reasons) > 1 or transaction.member_id != winner.member_id:
-        DuplicateCase.objects.create(transaction=transaction, earlier=winner, opened_at=now)
+    is_plain = len(reasons) == 1 and transaction.member_id == winner.member_id
+    verdict = DuplicateCase.Verdict.NUMBER if is_plain else DuplicateCase.Verdict.CONFLICT
+    _open(transaction, winner.pk, verdict=verdict, points=points, now=now)
     Transaction.objects.filter(pk=transaction_id).update(state=Transaction.State.DUPLICATE)
     Award.objects.create(transaction=transaction, points=0, reasons=reasons, conditions=[], awarded_at=now)
+
+
+def open_case(*, transaction_id: int, suspicion: Suspicion, points: int, now: datetime) -> None:
+    """Keep what looked alike, with its evidence; `points` is what the transaction earns, or would."""
+    transaction = Transaction.objects.select_related("member__program").get(pk=transaction_id)
+    evidence = {"score": suspicion.score, "parts": [part.as_json() for part in suspicion.parts]}
+    _open(
+        transaction,
+        suspicion.earlier_id,
+        verdict=suspicion.verdict,
+        points=points,
+        evidence=evidence,
+        now=now,
+    )
+
+
+# What decides itself: a plain repeat, and what a program wants blocked.
+AT_ONCE = (DuplicateCase.Verdict.NUMBER, DuplicateCase.Verdict.BLOCKED)
+
+
+def _open(
+    transaction: Transaction,
+    earlier_id: int,
+    *,
+    verdict: str,
+    points: int,
+    now: datetime,
+    evidence: Mapping[str, Any] | None = None,
+) -> None:
+    is_over = verdict in AT_ONCE
+    DuplicateCase.objects.create(
+        group_id=transaction.group_id,
+        mall_id=transaction.mall_id,
+        transaction=transaction,
+        earlier_id=earlier_id,
+        verdict=verdict,
+        state=DuplicateCase.State.SAME if is_over else DuplicateCase.State.OPEN,
+        points_at_stake=points,
+        points_saved=points if is_over else 0,
+        cents_saved=worth(transaction, points) if is_over else 0,
+        opened_at=now,
+        decided_at=now if is_over else None,
+        **(evidence or {}),
+    )
+
+
+def worth(transaction: Transaction, points: int) -> int:
+    """Cents that the points would have been redeemed for."""
+    return points * CENTS_PER_DOLLAR // transaction.member.program.redemption_points_per_hkd
 
 
 def _winner(transaction: Transaction) -> Transaction:
     """Holder of the first of our numbers that is not ours."""
     ours = Q()
-    for kind, number in transaction.numbers.items():
-        ours |= Q(kind=kind, number=canonical(number))
+    for kind, number in claimed(transaction):
+        ours |= Q(kind=kind, number=number)
     claims = NumberClaim.objects.filter(ours, group_id=transaction.group_id).exclude(transaction=transaction)
     return claims.select_related("transaction").order_by("pk")[0].transaction
 

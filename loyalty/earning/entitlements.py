@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from loyalty.earning import limits, rules, rulesets
-from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, facts_from_json, limit_key
+from loyalty.earning.replay import Replay
+from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, facts_from_json
 from loyalty.earning.rules import Judgement
 from loyalty.ledger.proof import Breach
 
@@ -25,12 +26,17 @@ FETCHED = 1000
 JUDGED = """
 SELECT purchase.member_id, award.id, award.points, award.pending_points, award.counted_cents,
        award.awarded_at::text, award.versions::text, json_build_array(award.facts, award.rooms, award.lines)::text,
-       purchase.amount_cents, purchase.currency, purchase.paid_at::text, purchase.tender, purchase.item, back.refunds
+       purchase.amount_cents, purchase.currency, purchase.paid_at::text, purchase.tender, purchase.item, back.refunds,
+       decided.corrections
 FROM earning_award award
 JOIN earning_transaction purchase ON purchase.id = award.transaction_id
 LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, amount_cents, points + uncollected) ORDER BY id)::text
                AS refunds
            FROM earning_refund GROUP BY transaction_id) back ON back.transaction_id = purchase.id
+LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(
+               id, kind, points, uncollected, coalesce(last_refund_id, 0), facts, versions, rooms) ORDER BY id)::text
+               AS corrections
+           FROM earning_correction GROUP BY transaction_id) decided ON decided.transaction_id = purchase.id
 WHERE purchase.member_id %% %(of)s = %(share)s
 ORDER BY purchase.member_id, award.id
 """
@@ -60,6 +66,7 @@ class Judged(NamedTuple):
     tender: str
     item: str
     refunds: str | None
+    corrections: str | None
 
 
 class Used(NamedTuple):
@@ -139,6 +146,8 @@ def _differences(judged: Judged, used: Counter[str]) -> Iterator[Breach]:
     if not ruleset:
         if judged.points:
             yield Breach("earning_award", judged.award_id, f"it gave {judged.points} points without a rule.")
+        elif judged.corrections:
+            yield from _played(judged, used, None)
         return
     kept, rooms, lines = json.loads(judged.documents)
     facts = facts_from_json(kept)
@@ -152,8 +161,20 @@ def _differences(judged: Judged, used: Counter[str]) -> Iterator[Breach]:
         yield Breach("earning_award", judged.award_id, sentence)
     if judged.points:
         used.update(judgement.uses)
-    if judged.refunds:
-        yield from _refunds(judged, judgement, facts, ruleset, rooms, used)
+    if judged.refunds or judged.corrections:
+        yield from _played(judged, used, (facts, ruleset, rooms, judgement))
+
+
+def _played(
+    judged: Judged,
+    used: Counter[str],
+    basis: tuple[Facts, Sequence[RuleTerms], Mapping[str, int], Judgement] | None,
+) -> Iterator[Breach]:
+    replay = Replay(net=judged.amount_cents, left=judged.points, used=used, rulesets=_ruleset)
+    if basis:
+        replay.facts, replay.ruleset, replay.rooms, replay.whole = basis
+        replay.before = replay.whole
+    yield from replay.play(json.loads(judged.refunds or "[]"), json.loads(judged.corrections or "[]"))
 
 
 @lru_cache(maxsize=4096)
@@ -202,35 +223,3 @@ def _pending(judged: Judged, judgement: Judgement, facts: Facts, ruleset: Sequen
     return sum(
         points for points, until in ends if until and until > datetime.fromisoformat(judged.awarded_at)
     )
-
-
-def _refunds(
-    judged: Judged,
-    judgement: Judgement,
-    facts: Facts,
-    ruleset: Sequence[RuleTerms],
-    rooms: Mapping[str, int],
-    used: Counter[str],
-) -> Iterator[Breach]:
-    """Play the refunds again, in their order; benefits that they took away are free again."""
-    net, left, before = judged.amount_cents, judged.points, judgement
-    for refund_id, cents, taken in json.loads(judged.refunds or "[]"):
-        net -= cents
-        after = rules.judge(facts, ruleset, rooms, net_cents=net, is_told=False) if judged.points else before
-        due = max(0, left - after.points)
-        if taken != due:
-            sentence = f"it took or missed {taken} points, its rules take {due}."
-            yield Breach("earning_refund", refund_id, sentence)
-        left -= taken
-        if judged.points:
-            used.subtract(_lost(before, after, facts))
-        before = after
-
-
-def _lost(before: Judgement, after: Judgement, facts: Facts) -> dict[str, int]:
-    kept = {line.terms.rule_id for line in after.lines}
-    return {
-        limit_key(line.terms, facts): 1
-        for line in before.lines
-        if line.terms.occasion and line.terms.rule_id not in kept
-    }

@@ -7,6 +7,8 @@ from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.backtest_models import BacktestRun as BacktestRun
+from loyalty.earning.duplicate_models import Correction as Correction
+from loyalty.earning.duplicate_models import DuplicateCase as DuplicateCase
 from loyalty.earning.rule_models import BudgetUse as BudgetUse
 from loyalty.earning.rule_models import CapUse as CapUse
 from loyalty.earning.rule_models import Rule as Rule
@@ -82,6 +84,7 @@ class Transaction(models.Model):
             models.Index(F("group"), Upper("payment_number"), name="earning_tx_payment"),
             models.Index(fields=["member", "-paid_at"], name="earning_tx_member"),
             models.Index(fields=["mall", "-paid_at"], name="earning_tx_mall"),
+            models.Index(fields=["store", "amount_cents", "paid_at"], name="earning_tx_alike"),
             models.Index(
                 fields=["group", "store_label"], condition=Q(state="PARKED"), name="earning_tx_parked"
             ),
@@ -226,32 +229,3 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} (#{self.pk})"
-
-
-class DuplicateCase(models.Model):
-    """The same purchase seen twice with a difference that a person has to look at."""
-
-    class State(models.TextChoices):
-        OPEN = "OPEN", _("open")
-        DECIDED = "DECIDED", _("decided")
-
-    transaction = models.OneToOneField(
-        Transaction, on_delete=models.PROTECT, related_name="duplicate_case", verbose_name=_("transaction")
-    )
-    earlier = models.ForeignKey(
-        Transaction, on_delete=models.PROTECT, related_name="+", verbose_name=_("earlier transaction")
-    )
-    state = models.CharField(_("state"), max_length=16, choices=State, default=State.OPEN)
-    opened_at = models.DateTimeField(_("opened"))
-
-    class Meta:
-        verbose_name = _("duplicate case")
-        verbose_name_plural = _("duplicate cases")
-        constraints = [
-            models.CheckConstraint(
-                condition=~Q(transaction=F("earlier")), name="%(app_label)s_%(class)s_two_transactions"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.transaction_id} = {self.earlier_id}? (#{self.pk})"

@@ -34,6 +34,9 @@ PROGRAM_COLUMNS = (
     "redemption_min_points",
     "redemption_seconds",
     "returns_redeemed_points",
+    "duplicate_flag_score",
+    "duplicate_hold_score",
+    "duplicate_block_score",
 )
 TIER_COLUMNS = ("code", "name_en", "name_zh", "min_spend_cents", "factor_numerator", "factor_denominator")
 NAMING = ("code", "kind", "name_en", "name_zh")

@@ -71,10 +71,29 @@ class Found(NamedTuple):
     is_consented: bool | None
     first_consent_at: datetime | None
     posting_id: int
+    store_merchant_id: str | None
+    flag_score: int
+    hold_score: int
+    block_score: int | None
+    is_locked: bool | None
 
+
+# Doors at which a person or a till speaks take a store and a member for themselves until they have committed, so that
+# of two records of one purchase the second sees the first. Payments with a wallet's number share both, and so never
+# wait for each other: two different ones are never the same purchase. The order is store, member, then the account.
+STORE_LOCK, MEMBER_LOCK = 4101, 4102
+LOCKS = f"""
+CASE WHEN NOT %(is_new)s THEN false
+     WHEN %(is_numbered)s THEN coalesce(
+        pg_advisory_xact_lock_shared({STORE_LOCK}, (store.id %% 2147483647)::int)::text, '')
+        || coalesce(pg_advisory_xact_lock_shared({MEMBER_LOCK}, (member.id %% 2147483647)::int)::text, '') = ''
+     ELSE coalesce(pg_advisory_xact_lock({STORE_LOCK}, (store.id %% 2147483647)::int)::text, '')
+        || coalesce(pg_advisory_xact_lock({MEMBER_LOCK}, (member.id %% 2147483647)::int)::text, '') = ''
+END
+"""
 
 # A store is named by its PMS label; only without one does a merchant ID name it, and then only its single store.
-FACTS = """
+FACTS = f"""
 SELECT program.id, program.joining_grace_days, program.manual_window_days, program.expiry, program.expiry_count,
        tier.id IS NOT NULL,
        (SELECT max(v.id) FROM earning_ruleversion v JOIN earning_rule r ON r.id = v.rule_id
@@ -88,7 +107,9 @@ SELECT program.id, program.joining_grace_days, program.manual_window_days, progr
        store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
        tier.code, tier.name_en, tier.name_zh, tier.factor_numerator, tier.factor_denominator,
        consent.is_in_force, consent.first_at,
-       CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END
+       CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END,
+       store.merchant_id, program.duplicate_flag_score, program.duplicate_hold_score, program.duplicate_block_score,
+       {LOCKS}
 FROM members_program program
 JOIN pms_mall called_mall ON called_mall.id = %(mall_id)s
 LEFT JOIN members_pass wallet_pass ON wallet_pass.program_id = program.id
@@ -120,11 +141,11 @@ LEFT JOIN LATERAL (
     FROM members_consent c WHERE c.member_id = member.id
 ) consent ON true
 WHERE program.group_id = %(group_id)s
-"""
+"""  # noqa: S608  (put together from constants alone)
 
 
-def find(purchase: Purchase, *, is_trial: bool = False) -> Found:
-    """A trial takes no number for a posting, so it writes nothing at all."""
+def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> Found:
+    """A trial takes no number for a posting, so it writes nothing at all; only what is new takes locks."""
     with connection.cursor() as cursor:
         cursor.execute(
             FACTS,
@@ -137,6 +158,8 @@ def find(purchase: Purchase, *, is_trial: bool = False) -> Found:
                 "merchant_id": purchase.merchant_id,
                 "paid_at": purchase.paid_at,
                 "is_trial": is_trial,
+                "is_new": is_new and not is_trial,
+                "is_numbered": bool(purchase.numbers.get("PAYMENT")),
             },
         )
         rows = cursor.fetchall()
@@ -194,4 +217,5 @@ def of(transaction: Transaction) -> Purchase:
         merchant_name=transaction.merchant_name,
         tender=transaction.tender,
         item=transaction.item,
+        submitted_at=None if transaction.channel == Transaction.Channel.WALLET else transaction.recorded_at,
     )

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from loyalty.earning import entitlements
-from loyalty.earning.models import Award, CapUse, Refund, Transaction
+from loyalty.earning.models import Award, CapUse, Correction, Refund, Transaction
 from loyalty.ledger import proof
 from loyalty.ledger.proof import Breach, Promise
 
@@ -56,12 +56,28 @@ PROMISES = (
         WHERE points <> -moved""",
     ),
     Promise(
+        "earning_correction",
+        "it gave or took {} points, its posting moved {}.",
+        """SELECT * FROM (
+            SELECT correction.id, correction.points, coalesce((
+                SELECT sum(entry.points) FROM ledger_pointentry entry
+                JOIN ledger_pointaccount account ON account.id = entry.account_id
+                LEFT JOIN ledger_pointaccount spendable ON spendable.id = account.spendable_id
+                WHERE entry.posting_id = correction.posting_id
+                    AND purchase.member_id IN (account.member_id, spendable.member_id)), 0) AS moved
+            FROM earning_correction correction
+            JOIN earning_transaction purchase ON purchase.id = correction.transaction_id) one
+        WHERE points <> moved""",
+    ),
+    Promise(
         "ledger_posting",
-        "no award or refund stands behind this {} of {}.",
+        "no award, refund or correction stands behind this {} of {}.",
         """SELECT posting.id, posting.kind, posting.source FROM ledger_posting posting
         LEFT JOIN earning_award award ON award.posting_id = posting.id
         LEFT JOIN earning_refund refund ON refund.posting_id = posting.id
-        WHERE posting.kind = 'EARN' AND award.id IS NULL OR posting.kind = 'CLAW_BACK' AND refund.id IS NULL""",
+        LEFT JOIN earning_correction correction ON correction.posting_id = posting.id
+        WHERE correction.id IS NULL AND (
+            posting.kind = 'EARN' AND award.id IS NULL OR posting.kind = 'CLAW_BACK' AND refund.id IS NULL)""",
     ),
     # Claims are unique, so a purchase that earned and holds all its numbers is the only one that earned on them.
     Promise(
@@ -74,7 +90,7 @@ PROMISES = (
             FROM earning_award award JOIN earning_transaction purchase ON purchase.id = award.transaction_id
             LEFT JOIN (SELECT transaction_id, count(*) AS number FROM earning_numberclaim GROUP BY transaction_id)
                 claimed ON claimed.transaction_id = purchase.id
-            WHERE award.points > 0) numbered
+            WHERE purchase.state IN ('EARNED', 'FLAGGED')) numbered
         WHERE held < has""",
     ),
     Promise(
@@ -82,7 +98,26 @@ PROMISES = (
         "its state is {}, its award gave {} points.",
         """SELECT purchase.id, purchase.state, award.points FROM earning_transaction purchase
         JOIN earning_award award ON award.transaction_id = purchase.id
-        WHERE (award.points > 0) <> (purchase.state IN ('EARNED', 'FLAGGED'))""",
+        WHERE (award.points > 0) <> (purchase.state IN ('EARNED', 'FLAGGED'))
+            AND NOT EXISTS (SELECT FROM earning_correction one WHERE one.transaction_id = purchase.id)""",
+    ),
+    Promise(
+        "earning_transaction",
+        "its state is {}, but the last decision on its points was to {}.",
+        """SELECT DISTINCT ON (purchase.id) purchase.id, purchase.state, correction.kind
+        FROM earning_correction correction
+        JOIN earning_transaction purchase ON purchase.id = correction.transaction_id
+        WHERE correction.id = (SELECT max(id) FROM earning_correction one WHERE one.transaction_id = purchase.id)
+            AND (correction.kind = 'TAKE') <> (purchase.state IN ('DUPLICATE', 'HELD'))
+        ORDER BY purchase.id""",
+    ),
+    Promise(
+        "earning_duplicatecase",
+        "it waits for a decision on transaction {}, whose state is {}.",
+        """SELECT one.id, purchase.id, purchase.state FROM earning_duplicatecase one
+        JOIN earning_transaction purchase ON purchase.id = one.transaction_id
+        WHERE one.state IN ('OPEN', 'ASKED') AND one.verdict IN ('HELD', 'FLAGGED')
+            AND purchase.state <> one.verdict""",
     ),
     Promise(
         "earning_transaction",
@@ -123,6 +158,7 @@ def counts() -> Mapping[str, int]:
         "transactions": Transaction.objects.count(),
         "awards": Award.objects.count(),
         "refunds": Refund.objects.count(),
+        "corrections": Correction.objects.count(),
         "limits": CapUse.objects.count(),
     }
 

@@ -4,27 +4,26 @@ Must run in its caller's atomic block.
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q, QuerySet, Sum
 
-from loyalty.earning import limits, rules, rulesets, tiers
-from loyalty.earning.models import Award, Refund, Transaction
+from loyalty.earning import limits, rules, shares, standing, tiers
+from loyalty.earning.models import Refund, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.reasons import reason
-from loyalty.earning.rule_terms import facts_from_json, limit_key
+from loyalty.earning.rule_terms import limit_key
 from loyalty.earning.rules import ClawBack, Judgement
+from loyalty.earning.standing import Standing
+from loyalty.earning.suspects import WALLET_CHANNELS
 from loyalty.ledger import postings, redemptions
-from loyalty.ledger.models import PointAccount, PointLot
-from members.models import Member, Program
+from loyalty.ledger.models import PointAccount
 from pms.models import MallGroup
 
 alarm = logging.getLogger("loyalty.alarm")
 
 UNJUDGED = (Transaction.State.PARKED, Transaction.State.HELD)
-WALLET_CHANNELS = (Transaction.Channel.WALLET, Transaction.Channel.UPLOAD)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,13 +102,8 @@ def _refusal(transaction: Transaction, given_back: GivenBack) -> Outcome | None:
     return _ask(transaction, given_back, "REFUND_BEFORE_PAYMENT") if is_early else None
 
 
-def _is_closed(transaction: Transaction) -> bool:
-    """The membership is over: nothing is taken from it, and whose it was may be erased by now."""
-    return transaction.member.state == Member.State.CLOSED
-
-
 def _is_foreign(transaction: Transaction, given_back: GivenBack) -> bool:
-    if _is_closed(transaction):
+    if shares.is_closed(transaction):
         return given_back.currency != transaction.currency
     user_ids = transaction.member.passes.filter(wallet=given_back.wallet).values_list("user_id", flat=True)
     return given_back.currency != transaction.currency or given_back.user_id not in user_ids
@@ -126,40 +120,43 @@ def _looks_known(transaction: Transaction, given_back: GivenBack) -> bool:
 def _take_back(
     transaction: Transaction, account: PointAccount, given_back: GivenBack, *, now: datetime
 ) -> Outcome:
-    award = Award.objects.get(transaction=transaction)
-    due = _due(transaction, award, given_back)
+    now_stands = standing.of(transaction)
+    due = _due(now_stands, given_back)
     # What was spent on the purchase first, so that it is there to be taken.
     returned = _return_redeemed(transaction, account, given_back, now=now)
-    share = NOTHING_TAKEN if _is_closed(transaction) else _share(account, award, due.points)
+    is_closed = shares.is_closed(transaction)
+    share = shares.NOTHING_TAKEN if is_closed else shares.share(account, now_stands.posting_id, due.points)
     version, posting_id = account.version if returned else None, None
     if share.points:
-        assert award.posting_id is not None  # points were earned, so they were posted
+        assert now_stands.posting_id is not None  # points were earned, so they were posted
         posted = postings.claw_back(
             account=account,
             usable=share.usable,
             held=share.held,
-            award_posting_id=award.posting_id,
+            award_posting_id=now_stands.posting_id,
             source=f"transaction/{transaction.pk}/refund/{transaction.refunds.count() + 1}",
             now=now,
         )
         version, posting_id = posted.version, posted.posting_id
-    _give_benefits_back(transaction, award, account, due, given_back)
+    _give_benefits_back(now_stands, account, due)
     told = _told(transaction, due, share.points) + returned
     refund = _record(transaction, given_back, due, told, taken=share.points, posting_id=posting_id, now=now)
     tiers.review(member_id=transaction.member_id, now=now)
     return _recorded(transaction, refund, version=version)
 
 
-def _due(transaction: Transaction, award: Award, given_back: GivenBack) -> ClawBack:
-    if not award.points:
+def _due(now_stands: Standing, given_back: GivenBack) -> ClawBack:
+    """Nothing where there are no points, or a decision has taken them back."""
+    basis = now_stands.basis
+    if basis is None or not now_stands.earned or now_stands.is_taken:
         return ClawBack(points=0, target=Judgement(), reasons=[reason("REFUND_NO_CHANGE")])
     return rules.claw_back(
-        facts_from_json(award.facts),
-        rulesets.named(award.versions),
-        award.rooms,
-        earned=award.points,
-        clawed_back=_clawed_back(transaction),
-        refunded_cents=_refunded_cents(transaction),
+        basis.facts,
+        basis.ruleset,
+        basis.rooms,
+        earned=now_stands.earned,
+        clawed_back=now_stands.refunded,
+        refunded_cents=now_stands.refunded_cents,
         refund_cents=given_back.amount_cents,
     )
 
@@ -169,59 +166,23 @@ def _return_redeemed(
 ) -> list[dict[str, object]]:
     """Where the program says so, points that helped to pay go back once all of the payment has; says how many."""
     is_whole = _refunded_cents(transaction) + given_back.amount_cents == transaction.amount_cents
-    if not is_whole or not account.program.returns_redeemed_points or _is_closed(transaction):
+    if not is_whole or not account.program.returns_redeemed_points or shares.is_closed(transaction):
         return []
     returned = redemptions.give_back(account=account, payment_number=transaction.payment_number, now=now)
     points = sum(redemption.points for redemption in returned)
     return [reason("REDEMPTION_RETURNED", points=points)] if points else []
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a claw-back takes: of the points the award still holds, and of spendable ones."""
-
-    held: int
-    usable: int
-
-    @property
-    def points(self) -> int:
-        return self.held + self.usable
-
-
-NOTHING_TAKEN = Share(0, 0)
-
-
-def _share(account: PointAccount, award: Award, points: int) -> Share:
-    """Pending points first; how far the rest may go is the program's policy."""
-    policy = account.program.negative_balance
-    held = min(points, _still_held(award))
-    if policy == Program.NegativeBalance.ALLOW_NEGATIVE:
-        return Share(held, points - held)
-    if policy == Program.NegativeBalance.STOP_AT_ZERO:
-        return Share(held, min(points - held, max(0, account.balance or 0)))
-    return Share(held, 0)
-
-
-def _still_held(award: Award) -> int:
-    if award.posting_id is None:
-        return 0
-    held = PointLot.objects.filter(posting_id=award.posting_id, is_held=True)
-    return held.aggregate(total=Sum("remaining"))["total"] or 0
-
-
-def _give_benefits_back(
-    transaction: Transaction, award: Award, account: PointAccount, due: ClawBack, given_back: GivenBack
-) -> None:
+def _give_benefits_back(now_stands: Standing, account: PointAccount, due: ClawBack) -> None:
     """A welcome or birthday benefit that this very refund takes away becomes available again."""
-    if not award.points:
+    basis = now_stands.basis
+    if basis is None or not now_stands.earned or now_stands.is_taken:
         return
-    facts, ruleset = facts_from_json(award.facts), rulesets.named(award.versions)
-    net = facts.amount_cents - _refunded_cents(transaction)
-    before = rules.judge(facts, ruleset, award.rooms, net_cents=net)
+    before = basis.judged(basis.facts.amount_cents - now_stands.refunded_cents)
     kept = {line.terms.rule_id for line in due.target.lines}
     for line in before.lines:
         if line.terms.occasion and line.terms.rule_id not in kept:
-            limits.give_back(account_id=account.pk, key=limit_key(line.terms, facts))
+            limits.give_back(account_id=account.pk, key=limit_key(line.terms, basis.facts))
 
 
 def _record(
@@ -251,7 +212,7 @@ def _record(
 def _told(transaction: Transaction, due: ClawBack, taken: int) -> list[dict[str, object]]:
     uncollected = due.points - taken
     missed = [reason("UNCOLLECTED", points=uncollected)] if uncollected else []
-    if _is_closed(transaction):
+    if shares.is_closed(transaction):
         return [reason("REFUND_NO_CHANGE"), *missed]
     if not taken and missed:
         return missed
@@ -266,14 +227,6 @@ def _with_points(entry: dict[str, object], taken: int) -> dict[str, object]:
 
 def _refunded_cents(transaction: Transaction) -> int:
     return transaction.refunds.aggregate(total=Sum("amount_cents"))["total"] or 0
-
-
-def _clawed_back(transaction: Transaction) -> int:
-    """What earlier refunds took or should have taken: a shortfall is never taken silently later."""
-    sums: Mapping[str, int | None] = transaction.refunds.aggregate(
-        taken=Sum("points"), missed=Sum("uncollected")
-    )
-    return (sums["taken"] or 0) + (sums["missed"] or 0)
 
 
 def _recorded(transaction: Transaction, refund: Refund, *, version: int | None) -> Outcome:

@@ -1,6 +1,5 @@
-"""What the pages of a rule, a rule version, a refund and a possible duplicate tell."""
+"""What the pages of a rule, a rule version and a refund tell."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from django.http import HttpRequest
@@ -8,7 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from loyalty.earning import explanation, rule_pages, rule_sentences, rule_versions
-from loyalty.earning.models import BudgetUse, DuplicateCase, Refund, Rule, RuleVersion, Transaction
+from loyalty.earning.models import BudgetUse, Refund, Rule, RuleVersion
 from loyalty.earning.rule_sentences import Called
 from members.models import Program
 from pms import clock, formats, story
@@ -144,27 +143,8 @@ def refund_facts(request: HttpRequest, one: Refund) -> Panel:
     ])  # fmt: skip
 
 
-@story.tells("earning.duplicatecase", 10)
-def duplicate(request: HttpRequest, one: DuplicateCase) -> Panel:
-    """The earlier record is shown only to those who see its mall."""
-    seen = story.visible(request, Transaction).filter(pk=one.earlier_id).first()
-    headings = [(_("Fact"), ""), (_("This record"), ""), (_("Earlier record"), "")]
-    ours = _record(request, one.transaction)
-    theirs: Sequence[object] = _record(request, seen) if seen else [_("of another mall")] * len(ours)
-    labels = [_("Number"), _("Amount"), _("Store"), _("Member"), _("Paid"), _("Channel")]
-    return story.table(_("Side by side"), headings, zip(labels, ours, theirs, strict=True), empty="")
-
-
 def in_force_from(one: RuleVersion) -> str:
     return _("the beginning") if one.effective_at.year <= 2000 else formats.moment(one.effective_at)
-
-
-def _record(request: HttpRequest, one: Transaction) -> list[object]:
-    return [
-        story.link(request, one, one.payment_number or one.receipt_number or f"#{one.pk}"),
-        formats.money(one.amount_cents, one.currency), formats.name_of(one.store) if one.store else formats.NOTHING,
-        story.link(request, one.member), formats.moment(one.paid_at), formats.word(one.get_channel_display()),
-    ]  # fmt: skip
 
 
 def _both(one: RuleVersion) -> list[str]:

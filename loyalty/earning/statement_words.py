@@ -1,10 +1,10 @@
-"""Why points moved, in the sentences members read: by the reasons kept on awards and refunds, else by the move."""
+"""Why points moved, in the sentences members read: by the reasons kept with the points, else by the move."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loyalty.earning import reasons
-from loyalty.earning.models import Award, Refund
+from loyalty.earning.models import Award, Correction, Refund
 from loyalty.ledger import statements
 from loyalty.ledger.models import Posting, Redemption
 from loyalty.ledger.statements import Move, Words
@@ -25,7 +25,7 @@ ELSEWHERE = {
 @statements.explains(Posting.Kind.EARN)
 def earned(moves: Sequence[Move], mall_ids: Malls) -> Mapping[int, Words]:
     awards = Award.objects.filter(posting__in=[move.posting_id for move in moves])
-    rows = awards.values_list("posting_id", "reasons", "transaction__mall_id")
+    rows = [*awards.values_list("posting_id", "reasons", "transaction__mall_id"), *_corrected(moves)]
     return {
         posting_id: _seen(Posting.Kind.EARN, kept, mall_id, mall_ids) for posting_id, kept, mall_id in rows
     }
@@ -34,7 +34,7 @@ def earned(moves: Sequence[Move], mall_ids: Malls) -> Mapping[int, Words]:
 @statements.explains(Posting.Kind.CLAW_BACK)
 def taken_back(moves: Sequence[Move], mall_ids: Malls) -> Mapping[int, Words]:
     refunds = Refund.objects.filter(posting__in=[move.posting_id for move in moves])
-    rows = refunds.values_list("posting_id", "reasons", "transaction__mall_id")
+    rows = [*refunds.values_list("posting_id", "reasons", "transaction__mall_id"), *_corrected(moves)]
     return {
         posting_id: _seen(Posting.Kind.CLAW_BACK, kept, mall_id, mall_ids)
         for posting_id, kept, mall_id in rows
@@ -70,6 +70,12 @@ def expired(moves: Sequence[Move], _mall_ids: Malls) -> Mapping[int, Words]:
         move.posting_id: _words("EXPIRED", points=_number(-move.points), date=_last_day(move))
         for move in moves
     }
+
+
+def _corrected(moves: Sequence[Move]) -> list[tuple[int, list[dict[str, Any]], int]]:
+    """What staff's decisions on possible duplicates moved."""
+    corrections = Correction.objects.filter(posting__in=[move.posting_id for move in moves])
+    return list(corrections.values_list("posting_id", "reasons", "transaction__mall_id"))
 
 
 def _seen(kind: Posting.Kind, kept: list[dict[str, Any]], mall_id: int, mall_ids: Malls) -> Words:

@@ -98,6 +98,7 @@ def postings(request: HttpRequest, purchase: Transaction) -> Panel:
     award = award_of(purchase)
     ids = [award.posting_id] if award and award.posting_id else []
     ids += [refund.posting_id for refund in purchase.refunds.all() if refund.posting_id]
+    ids += [one.posting_id for one in purchase.corrections.all() if one.posting_id]
     entries = PointEntry.objects.filter(posting__in=ids).select_related(
         "posting", "account__member", "account__program"
     )

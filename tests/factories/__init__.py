@@ -35,6 +35,7 @@ from tests.factories.purchases import (
     BacktestRunFactory,
     BudgetUseFactory,
     CapUseFactory,
+    CorrectionFactory,
     DuplicateCaseFactory,
     NumberClaimFactory,
     RefundFactory,
@@ -42,6 +43,7 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
+from tests.factories.review import DecisionFactory
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -65,8 +67,10 @@ __all__ = [
     "CircuitFactory",
     "ConsentFactory",
     "ContactChangeFactory",
+    "CorrectionFactory",
     "CredentialFactory",
     "CredentialKeyFactory",
+    "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
     "LedgerBlockFactory",

@@ -12,6 +12,7 @@ from loyalty.earning.models import (
     BacktestRun,
     BudgetUse,
     CapUse,
+    Correction,
     DuplicateCase,
     NumberClaim,
     Refund,
@@ -118,7 +119,25 @@ class DuplicateCaseFactory(DjangoModelFactory[DuplicateCase]):
 
     transaction = factory.SubFactory(TransactionFactory)
     earlier = factory.SubFactory(TransactionFactory, mall=factory.SelfAttribute("..transaction.mall"))
+    group = factory.SelfAttribute("transaction.group")
+    mall = factory.SelfAttribute("transaction.mall")
     opened_at = MOMENT
+
+
+class CorrectionFactory(DjangoModelFactory[Correction]):
+    """Points taken back, all of what could be."""
+
+    class Meta:
+        model = Correction
+
+    transaction = factory.SubFactory(TransactionFactory)
+    kind = Correction.Kind.TAKE
+    posting = factory.SubFactory(
+        PostingFactory, program=factory.SelfAttribute("..transaction.member.program")
+    )
+    points = -138
+    reasons = factory.LazyFunction(lambda: [{"code": "CONFIRMED_DUPLICATE", "values": {}}])
+    corrected_at = MOMENT
 
 
 class CapUseFactory(DjangoModelFactory[CapUse]):

@@ -8,12 +8,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from loyalty.earning import awards, program_files, refunds
+from loyalty.earning import awards, program_files, recount, refunds
 from loyalty.earning.models import Award, Transaction
 from loyalty.earning.outcomes import Outcome
 from loyalty.earning.purchases import Purchase
 from loyalty.earning.refunds import GivenBack
-from loyalty.ledger import postings
+from loyalty.ledger import postings, proof
+from loyalty.ledger.proof import Breach
 from members.models import MemberTier, Pass, Tier
 from pms.clock import HONG_KONG
 from pms.models import Store
@@ -68,6 +69,13 @@ class Shopper:
         purchase = self.purchase(cents, **facts)
         outcome = awards.earn(purchase=purchase, now=now or purchase.paid_at + timedelta(minutes=1))
         return Award.objects.select_related("transaction").get(transaction=outcome.transaction_id)
+
+    def hands_in(self, cents: int, *, now: datetime | None = None, **facts: Any) -> Transaction:
+        """The same member at the counter, with a receipt that names no number unless `numbers` does."""
+        purchase = self.purchase(cents, **{"channel": Transaction.Channel.COUNTER, "numbers": {}} | facts)
+        outcome = awards.earn(purchase=purchase, now=now or purchase.paid_at + timedelta(minutes=5))
+        assert outcome.transaction_id is not None
+        return Transaction.objects.get(pk=outcome.transaction_id)
 
     def is_refunded(self, award: Award, cents: int, **facts: Any) -> Outcome:
         key = f"R{next(self.numbers)}"
@@ -136,6 +144,12 @@ def _welcome(person: Shopper) -> None:
         factories.CapUseFactory.create(
             account=person.wallet_pass.member.account, key=f"{welcome.pk}/ever", used=1
         )
+
+
+def breaches() -> list[Breach]:
+    """What the proofs find, but for the welcome gift that `shopper` says was given."""
+    found = [*proof.breaches(), *recount.breaches()]
+    return [one for one in found if not (one.table == "earning_capuse" and "/ever are used" in one.sentence)]
 
 
 def codes(reasons: list[dict[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ from tests.factories import (
     BacktestRunFactory,
     BudgetUseFactory,
     CapUseFactory,
+    CorrectionFactory,
     DuplicateCaseFactory,
     NumberClaimFactory,
     PostingFactory,
@@ -108,6 +109,15 @@ def same_limit() -> object:
         ),
         ("earning_refund_has_a_reason", lambda: RefundFactory.create(reasons=[])),
         ("earning_duplicatecase_two_transactions", its_own_duplicate),
+        ("earning_duplicatecase_score_to_100", lambda: DuplicateCaseFactory.create(score=101)),
+        ("earning_duplicatecase_decided_says_when", lambda: DuplicateCaseFactory.create(state="SAME")),
+        ("earning_duplicatecase_decided_says_when", lambda: DuplicateCaseFactory.create(decided_at=MOMENT)),
+        ("earning_duplicatecase_nothing_negative", lambda: DuplicateCaseFactory.create(points_saved=-1)),
+        ("earning_correction_signs_fit_its_kind", lambda: CorrectionFactory.create(kind="GIVE")),
+        ("earning_correction_signs_fit_its_kind", lambda: CorrectionFactory.create(uncollected=-1)),
+        ("earning_correction_points_have_a_posting", lambda: CorrectionFactory.create(posting=None)),
+        ("earning_correction_points_have_a_posting", lambda: CorrectionFactory.create(points=0)),
+        ("earning_correction_has_a_reason", lambda: CorrectionFactory.create(reasons=[])),
     ],
 )
 def test_the_database_refuses(constraint: str, make: Make) -> None:

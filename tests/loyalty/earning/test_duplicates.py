@@ -16,14 +16,14 @@ def test_numbers_are_compared_without_dress(sent: str, compared: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_loser_without_a_difference_opens_no_case() -> None:
+def test_a_loser_without_a_difference_is_a_case_that_decided_itself() -> None:
     winner = factories.TransactionFactory.create(payment_number="P1", channel="COUNTER")
     factories.NumberClaimFactory.create(transaction=winner, number="P1")
     loser = factories.TransactionFactory.create(
         mall=winner.mall, store=winner.store, member=winner.member, payment_number="p1"
     )
 
-    duplicates.lose(transaction_id=loser.pk, now=factories.MOMENT)
+    duplicates.lose(transaction_id=loser.pk, points=500, now=factories.MOMENT)
 
     loser.refresh_from_db()
     award = Award.objects.get(transaction=loser)
@@ -34,7 +34,9 @@ def test_a_loser_without_a_difference_opens_no_case() -> None:
             "values": {"date": "2026-05-04", "channel": "COUNTER", "transaction": winner.pk},
         }
     ]
-    assert not DuplicateCase.objects.exists()
+    case = DuplicateCase.objects.get()
+    assert (case.verdict, case.state, case.decided_at) == ("NUMBER", "SAME", factories.MOMENT)
+    assert (case.points_saved, case.cents_saved, case.decided_by) == (500, 200, None)
 
 
 @pytest.mark.django_db
@@ -54,6 +56,7 @@ def test_a_loser_that_differs_opens_one(difference: str) -> None:
 
     case = DuplicateCase.objects.get()
     assert (case.transaction, case.earlier) == (loser, winner)
+    assert (case.verdict, case.state, case.mall, case.decided_at) == ("CONFLICT", "OPEN", loser.mall, None)
     assert [entry["code"] for entry in Award.objects.get(transaction=loser).reasons] == [
         "DUPLICATE_NUMBER",
         "CONFLICTING_CONTENT",

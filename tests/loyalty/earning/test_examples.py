@@ -1,6 +1,6 @@
 """The worked examples E1 to E28 of the programs page, on the shipped program files and real PostgreSQL.
 
-E13 to E16 are about duplicates; E14 and E16 are here as far as exact numbers go, E13 and E15 need scoring.
+E13 to E16 are about duplicates: what else those do is in `test_suspects.py`.
 """
 
 from datetime import datetime, timedelta
@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from loyalty.earning.models import BudgetUse, Refund, Rule
+from loyalty.earning import likeness, transaction_document
+from loyalty.earning.models import Award, BudgetUse, DuplicateCase, Refund, Rule
 from loyalty.earning.outcomes import Verdict
 from loyalty.ledger import expiry
 from loyalty.ledger.models import PointEntry, PointLot
 from pms.clock import HONG_KONG
 from tests import factories
-from tests.loyalty.earning.programs import TUESDAY, codes, shopper
+from tests.loyalty.earning.programs import TUESDAY, breaches, codes, shopper
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +58,15 @@ EARNING: list[tuple[str, str, str, list[tuple[int, str, datetime, int, list[str]
             (50000, "S12", TUESDAY, 0, ["CAPPED_PER_DAY"]),
         ],
     ),
-    ("E14", "pier8", "", [(4200, "210", TUESDAY, 42, ["EARNED_BASE"])] * 2),
+    (
+        "E14",
+        "pier8",
+        "",
+        [
+            (4200, "210", at(2026, 3, 10, 8, 5), 42, ["EARNED_BASE"]),
+            (4200, "210", at(2026, 3, 10, 8, 7), 42, ["EARNED_BASE"]),
+        ],
+    ),
     ("E19", "verdant", "GOLD", [(33330, "M01", TUESDAY, 249, ["EARNED_RATE", "EARNED_TIER"])]),
     ("E20", "pier8", "", [(9500, "M01", TUESDAY, 48, ["EARNED_RATE"])]),
     (
@@ -114,6 +123,7 @@ def test_payments_earn_what_the_example_says(
     told = [[code for code in codes(award.reasons) if code != "EARNED_PENDING"] for award in found]
     assert told == [reasons for *_, reasons in purchases]
     assert person.balance + person.pending == sum(points for *_, points, _ in purchases)
+    assert not DuplicateCase.objects.exists()
 
 
 REFUNDS: list[tuple[str, int, str, list[int], list[int], list[str]]] = [
@@ -206,6 +216,37 @@ def test_e16_two_notices_with_one_acquirer_number_earn_once() -> None:
 
     assert (first.points, second.points, codes(second.reasons)) == (520, 0, ["DUPLICATE_NUMBER"])
     assert second.reasons[0]["values"]["transaction"] == first.transaction_id
+    case = DuplicateCase.objects.get()
+    assert (case.verdict, case.state, case.earlier_id) == ("NUMBER", "SAME", first.transaction_id)
+
+
+LIKE = [
+    ("E13", 68800, 3, "HELD", 100, 688, "Same amount, HK$688.00."),
+    ("E15a", 70000, 2, "HELD", 87, 688, "The amount differs by HK$12.00."),
+    ("E15b", 70000, 20, "FLAGGED", 83, 1388, "The amount differs by HK$12.00."),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "cents", "minutes", "verdict", "score", "balance", "said"), LIKE, ids=[row[0] for row in LIKE]
+)
+def test_a_receipt_like_a_payment_is_held_or_flagged(
+    name: str, cents: int, minutes: int, verdict: str, score: int, balance: int, said: str
+) -> None:
+    person = shopper("lumina")
+    first = person.pays(68800, at=at(2026, 3, 10, 14, 29))
+
+    second = person.hands_in(cents, at=at(2026, 3, 10, 14, 29) + timedelta(minutes=minutes))
+
+    case = DuplicateCase.objects.get(transaction=second)
+    assert (second.state, case.verdict, case.state, case.score) == (verdict, verdict, "OPEN", score)
+    assert (case.earlier_id, codes(first.reasons)) == (first.transaction_id, ["EARNED_BASE"])
+    assert said in [likeness.sentence(part, "en") for part in case.parts]
+    assert person.balance == balance
+    award = Award.objects.filter(transaction=second).first()
+    told = codes(award.reasons) if award else [transaction_document.unjudged_code(second)]
+    assert told == (["HELD_AS_DUPLICATE"] if verdict == "HELD" else ["EARNED_BASE", "FLAGGED_AS_DUPLICATE"])
+    assert breaches() == []
 
 
 EXPIRIES = [

@@ -141,7 +141,7 @@ def test_points_without_an_award_are_named() -> None:
 
     posting = entry.posting
     assert found() == [
-        f"ledger_posting {posting.pk}: no award or refund stands behind this EARN of {posting.source}."
+        f"ledger_posting {posting.pk}: no award, refund or correction stands behind this EARN of {posting.source}."
     ]
 
 

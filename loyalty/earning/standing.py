@@ -1,0 +1,76 @@
+"""What a purchase's points stand on now: its award, or the correction that first judged it, less what was taken."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Sum
+
+from loyalty.earning import rules, rulesets
+from loyalty.earning.models import Award, Correction, Transaction
+from loyalty.earning.rule_terms import Facts, RuleTerms, facts_from_json
+from loyalty.earning.rules import Judgement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Basis:
+    """A judgement as it was kept."""
+
+    facts: Facts
+    ruleset: Sequence[RuleTerms]
+    rooms: Mapping[str, int]
+
+    def judged(self, net_cents: int) -> Judgement:
+        return rules.judge(self.facts, self.ruleset, self.rooms, net_cents=net_cents)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """`earned` counts what was given and is not taken back by a decision; `refunded` what refunds took or should have.
+
+    `owed` could not be taken when a decision took the points back. `posting_id` made the lots that are left.
+    """
+
+    award: Award
+    basis: Basis | None
+    earned: int
+    refunded: int
+    refunded_cents: int
+    owed: int
+    is_taken: bool
+    posting_id: int | None
+
+    @property
+    def left(self) -> int:
+        return max(0, self.earned - self.refunded)
+
+
+def of(transaction: Transaction) -> Standing:
+    """The caller holds the lock of the member's account."""
+    award = Award.objects.get(transaction=transaction)
+    corrections = list(Correction.objects.filter(transaction=transaction).order_by("pk"))
+    judged = next((one for one in corrections if one.facts), award if award.facts else None)
+    taken = transaction.refunds.aggregate(
+        points=Sum("points", default=0),
+        missed=Sum("uncollected", default=0),
+        cents=Sum("amount_cents", default=0),
+    )
+    postings = [
+        award.posting_id,
+        *(one.posting_id for one in corrections if one.kind == Correction.Kind.GIVE),
+    ]
+    return Standing(
+        award=award,
+        basis=_basis(judged) if judged else None,
+        earned=award.points + sum(one.points - one.uncollected for one in corrections),
+        refunded=taken["points"] + taken["missed"],
+        refunded_cents=taken["cents"],
+        owed=sum(one.uncollected for one in corrections),
+        is_taken=bool(corrections) and corrections[-1].kind == Correction.Kind.TAKE,
+        posting_id=next((posting for posting in reversed(postings) if posting), None),
+    )
+
+
+def _basis(judged: Award | Correction) -> Basis:
+    return Basis(
+        facts=facts_from_json(judged.facts), ruleset=rulesets.named(judged.versions), rooms=judged.rooms
+    )
