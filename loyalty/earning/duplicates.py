@@ -1,6 +1,7 @@
 """The same purchase under the same number: the first to claim it has it, the later one is recorded without points."""
 
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db.models import Q
@@ -13,6 +14,52 @@ from pms.clock import HONG_KONG
 def canonical(number: str) -> str:
     """The form in which numbers are compared: NFKC, no outer blanks, upper case."""
     return unicodedata.normalize("NFKC", number).strip().upper()
+
+
+# Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
+LONGEST_OF_A_TILL = 19
+OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
+
+
+def claims(
+    numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime
+) -> list[tuple[str, str]]:
+    """What a purchase with these numbers holds, as kind and claimed number; a receipt's counts per store and day.
+
+    One too long for a till is claimed under the other kinds too: whoever comes second with it meets a unique key,
+    though one door called it a receipt and the other a payment.
+    """
+    claimed = {
+        (kind, canonical(number)): None for kind, number in numbers.items() if kind != NumberClaim.Kind.RECEIPT
+    }
+    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    if receipt:
+        claimed[NumberClaim.Kind.RECEIPT, f"{store or ''}/{_day(paid_at)}/{receipt}"] = None
+    if len(receipt) > LONGEST_OF_A_TILL:
+        claimed |= {(kind, receipt): None for kind in OTHER_KINDS}
+    return list(claimed)
+
+
+def looked_up(numbers: Mapping[str, str]) -> str:
+    """The receipt number that may be known under another kind; empty if its claims see to that, or there is none."""
+    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    return receipt if len(receipt) <= LONGEST_OF_A_TILL else ""
+
+
+def holder(
+    numbers: Mapping[str, str], *, group_id: int, store: int | str | None, paid_at: datetime
+) -> Transaction | None:
+    """The transaction that holds one of these numbers already; a look, not a lock."""
+    ours = Q()
+    for kind, number in claims(numbers, store=store, paid_at=paid_at):
+        ours |= Q(kind=kind, number=number)
+    if receipt := looked_up(numbers):
+        ours |= Q(kind__in=OTHER_KINDS, number=receipt)
+    if not ours:
+        return None
+    found = NumberClaim.objects.filter(ours, group_id=group_id).select_related("transaction")
+    first = found.order_by("pk").first()
+    return first.transaction if first else None
 
 
 def lose(*, transaction_id: int, now: datetime) -> None:
@@ -34,11 +81,12 @@ def lose(*, transaction_id: int, now: datetime) -> None:
 
 def _winner(transaction: Transaction) -> Transaction:
     """Holder of the first of our numbers that is not ours."""
-    ours = Q()
-    for kind, number in transaction.numbers.items():
-        ours |= Q(kind=kind, number=canonical(number))
-    claims = NumberClaim.objects.filter(ours, group_id=transaction.group_id).exclude(transaction=transaction)
-    return claims.select_related("transaction").order_by("pk")[0].transaction
+    claimed = claims(transaction.numbers, store=transaction.store_id, paid_at=transaction.paid_at)
+    ours = Q(kind__in=OTHER_KINDS, number=looked_up(transaction.numbers) or None)
+    for kind, number in claimed:
+        ours |= Q(kind=kind, number=number)
+    others = NumberClaim.objects.filter(ours, group_id=transaction.group_id).exclude(transaction=transaction)
+    return others.select_related("transaction").order_by("pk")[0].transaction
 
 
 def _differs(one: Transaction, other: Transaction) -> bool:

@@ -42,9 +42,12 @@ def _member_gates(facts: Facts) -> list[Gate]:
 
 
 def _consent(facts: Facts) -> tuple[bool, str, dict[str, object]]:
-    """Before the first consent the grace decides; after it only an interval does: a gap never earns."""
+    """Before the first consent the grace decides; after it only an interval does: a gap never earns.
+
+    Where the door needs none, the membership stands in its place.
+    """
     if facts.is_consented:
-        return True, "in force", reason("NO_CONSENT")
+        return True, "in force" if facts.is_consent_needed else "not needed", reason("NO_CONSENT")
     first = facts.first_consent_at
     if first is None or facts.paid_at >= first:
         return False, "none in force", reason("NO_CONSENT")

@@ -147,6 +147,7 @@ class Facts:
     birth_month: int | None = None
     submitted_at: datetime | None = None
     manual_window_days: int | None = None
+    is_consent_needed: bool = True
 
     @property
     def paid_in_hong_kong(self) -> datetime:
