@@ -113,6 +113,7 @@ INSTALLED_APPS = [
     "members",
     "loyalty.ledger",
     "loyalty.earning",
+    "loyalty.doors",
     "alipayhk",
 ]
 # Staff pages only: the webhooks run without middleware (loyalty/wsgi.py).

@@ -25,7 +25,6 @@ from alipayhk.models import Credential, CredentialKey
 from loyalty import wsgi
 from loyalty.earning.models import RuleVersion
 from loyalty.ledger import postings
-from loyalty.ledger.models import PointAccount
 from members.models import Pass
 from pms import clock
 from pms.clock import HONG_KONG
@@ -289,10 +288,7 @@ def lumina(**figures: Any) -> Wallet:
     credential = factories.CredentialFactory.create(mall=mall)
     CredentialKey.objects.bulk_create(_keys(credential))
     factories.CardTemplateFactory.create(credential=credential)
-    kinds = [kind for kind in PointAccount.Kind.values if kind != PointAccount.Kind.MEMBER]
-    PointAccount.objects.bulk_create(
-        PointAccount(program=program, kind=kind, changed_at=factories.MOMENT) for kind in kinds
-    )
+    postings.open_program_accounts(program=program, now=factories.MOMENT)
     return Wallet(mall=mall, credential=credential, store=store)
 
 

@@ -7,7 +7,7 @@ BEGIN;
 INSERT INTO alipayhk_notification (group_id, mall_id, credential_id, kind, key, content_hash, is_first, state, reason,
     detail, waits_for, answer, raw_target, raw_body, headers, user_id, tracer_id, received_at, judged_at, repeats, tries, is_confirmed)
 VALUES (:mall_group, :mall, :credential, 'BILL', 'B' || :start || '-' || :client_id || '-' || :n::bigint, repeat('0', 64), true, 'PROCESSED', '',
-    '', '', 'SUCCESS', '/bench-plaza/points/bill/notify', convert_to(repeat('x', 330), 'UTF8'),
+    '', '', 'SUCCESS', '/lumina-plaza/points/bill/notify', convert_to(repeat('x', 330), 'UTF8'),
     jsonb_build_object('Client-Id', '2110299900000044', 'Signature', repeat('x', 420)), '2160120000000000', repeat('0', 32), now(), now(), 0, 0, false)
 ON CONFLICT (group_id, kind, key) WHERE is_first DO NOTHING;
 WITH purchase AS (

@@ -1,10 +1,14 @@
-"""What the bench measures on: one mall, and many members with pass, consent, account and a card up to date."""
+"""What the bench measures on: one mall with the rules of Lumina Club, and many members with pass, consent, account
+and a card up to date.
+"""
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -15,10 +19,15 @@ from django.db.transaction import atomic
 from psycopg import sql
 
 from alipayhk import registration, signature
+from loyalty.earning import program_files
+from members.models import Program
 from pms import clock
 from tests.bench.notices import FIRST_USER, Sender
 
-TAG, CLIENT_ID = "bench-plaza", "2110299900000044"
+# The rules name Lumina's malls and categories, so that they all have to be judged.
+TAG, CLIENT_ID = "lumina-plaza", "2110299900000044"
+RULES = Path(program_files.__file__).parent / "programs" / "lumina.json"
+CATEGORIES = ["DINING", "FASHION", "SERVICES", "BEAUTY", "ELECTRONICS", "SUPERMARKET", "JEWELLERY"]
 STORES = tuple(f"PMS{number:04d}" for number in range(1, 101))
 
 MEMBERS = """
@@ -40,6 +49,9 @@ SELECT id, member_id, joined_at, '', 'membercard/create' FROM members_pass ORDER
 ACCOUNTS = """
 INSERT INTO ledger_pointaccount (program_id, kind, member_id, balance, version, changed_at)
 SELECT program_id, 'MEMBER', id, 0, 0, joined_at FROM members_member ORDER BY id
+"""
+CATEGORIZED = """
+UPDATE pms_store SET category = (%(categories)s::text[])[1 + id %% cardinality(%(categories)s::text[])]
 """
 UPDATES = """
 INSERT INTO alipayhk_passupdate (wallet_pass_id, credential_id, wanted_version, acknowledged_version,
@@ -71,6 +83,7 @@ def make(members: int) -> World:
     """Fill the database that Django is connected to, and leave it."""
     alipayhk, ours = (generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
     registration.register(_document(alipayhk, ours), now=clock.now())
+    program_files.load(document=json.loads(RULES.read_text()), program=Program.objects.get(), now=clock.now())
     _fill(members)
     world = World(
         sender=Sender(TAG, CLIENT_ID, signature.private_pem(alipayhk), STORES),
@@ -85,8 +98,8 @@ def make(members: int) -> World:
 
 def _fill(members: int) -> None:
     with atomic(), connection.cursor() as cursor:
-        for statement in (MEMBERS, PASSES, CONSENTS, ACCOUNTS, UPDATES):
-            cursor.execute(statement, {"count": members, "first_user": FIRST_USER})
+        for statement in (MEMBERS, PASSES, CONSENTS, ACCOUNTS, UPDATES, CATEGORIZED):
+            cursor.execute(statement, {"count": members, "first_user": FIRST_USER, "categories": CATEGORIES})
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 

@@ -65,10 +65,10 @@ def test_a_number_earns_once_whatever_channel_it_comes_by(member: Shopper, secon
 
 def test_a_receipt_number_counts_per_store_and_day_in_hong_kong(member: Shopper) -> None:
     other = factories.StoreFactory.create(mall=member.store.mall)
-    member.pays(13890, numbers={"RECEIPT": "000123"}, at=TUESDAY)
+    member.pays(13890, numbers={"RECEIPT": "000123"}, paid_at=TUESDAY)
 
-    member.pays(13890, numbers={"RECEIPT": "000123"}, at=TUESDAY + timedelta(days=1))
-    member.pays(13890, numbers={"RECEIPT": "000123"}, at=TUESDAY, store_label=other.pms_label)
+    member.pays(13890, numbers={"RECEIPT": "000123"}, paid_at=TUESDAY + timedelta(days=1))
+    member.pays(13890, numbers={"RECEIPT": "000123"}, paid_at=TUESDAY, store_label=other.pms_label)
 
     claimed = sorted(NumberClaim.objects.values_list("number", flat=True))
     stores = (member.store.pk, other.pk)
@@ -90,9 +90,9 @@ def test_a_receipt_is_looked_up_among_the_other_kinds(member: Shopper, kind: str
 
 def test_a_payment_number_that_came_as_a_receipt_is_not_paid_again_on_another_day(member: Shopper) -> None:
     number = "22023041200135606000000000297866"
-    member.pays(13890, channel="COUNTER", numbers={"RECEIPT": number}, at=TUESDAY)
+    member.pays(13890, channel="COUNTER", numbers={"RECEIPT": number}, paid_at=TUESDAY)
 
-    member.pays(13890, numbers={"PAYMENT": number}, at=TUESDAY - timedelta(days=1))
+    member.pays(13890, numbers={"PAYMENT": number}, paid_at=TUESDAY - timedelta(days=1))
 
     assert (latest().state, member.balance) == ("DUPLICATE", 138)
 
