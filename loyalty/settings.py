@@ -187,6 +187,8 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
+PARTNER_REQUESTS_PER_MINUTE = whole_number("PARTNER_REQUESTS_PER_MINUTE", "600")
+
 # AlipayHK
 ALIPAYHK_GATEWAY_HOSTS = env.list(
     "ALIPAYHK_GATEWAY_HOSTS", default=["open.alipay.hk"] if IS_PRODUCTION else ["127.0.0.1", "localhost"]

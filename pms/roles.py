@@ -24,8 +24,8 @@ AT_THE_COUNTER = _may(
     "pms.mall", "pms.store",
     "members.program", "members.member", "members.pass", "members.consent",
     "ledger.pointaccount", "ledger.pointentry", "ledger.redemption",
-    "earning.transaction", "earning.award", "earning.refund",
-) | _may("add", "ledger.redemption") | _may("change", "ledger.redemption")  # fmt: skip
+    "earning.transaction", "earning.award", "earning.refund", "doors.counterentry",
+) | _may("add", "ledger.redemption", "doors.counterentry") | _may("change", "ledger.redemption")  # fmt: skip
 EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "view",
     "pms.mallgroup", "members.contactchange", "members.tier",
@@ -47,12 +47,16 @@ MANAGEMENT = _may(
     "change",
     "pms.mall", "members.program", "members.tier", "members.member",
     "earning.rule",
-    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey",
 ) | _may(
     "add",
+    "doors.partnerkey",
     "members.tier", "earning.backtestrun",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
-) | _may("view", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff")  # fmt: skip
+) | _may(
+    "view",
+    "doors.partnerkey", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff",
+)  # fmt: skip
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     COUNTER: AT_THE_COUNTER,

@@ -40,6 +40,8 @@ JOBS = (
     Job(_("Transactions"), "transactions", (
         Screen(_("Transactions"), "earning.transaction"),
         Screen(_("Refunds"), "earning.refund"),
+        Screen(_("Counter"), "doors.counterentry"),
+        Screen(_("Partner keys"), "doors.partnerkey"),
     )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),

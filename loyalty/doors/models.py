@@ -29,7 +29,7 @@ class CounterEntry(models.Model):
 
 
 class PartnerKey(models.Model):
-    """Lets one partner's tills bring purchases of one mall. Only the SHA-256 of the key is kept, and its first letters."""
+    """Lets one partner's tills bring purchases of one mall. Only the key's SHA-256 and first letters are kept."""
 
     mall = models.ForeignKey(Mall, on_delete=models.PROTECT, related_name="+", verbose_name=_("mall"))
     name = models.CharField(_("name"), max_length=64)

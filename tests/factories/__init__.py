@@ -1,5 +1,6 @@
 """One factory per model, for real rows that belong together. Use `.create()`, whose type is the model."""
 
+from tests.factories.doors import CounterEntryFactory, PartnerKeyFactory, PartnerRequestFactory
 from tests.factories.moment import MOMENT
 from tests.factories.people import (
     ConsentFactory,
@@ -65,6 +66,7 @@ __all__ = [
     "CircuitFactory",
     "ConsentFactory",
     "ContactChangeFactory",
+    "CounterEntryFactory",
     "CredentialFactory",
     "CredentialKeyFactory",
     "DuplicateCaseFactory",
@@ -77,6 +79,8 @@ __all__ = [
     "MemberTierFactory",
     "NotificationFactory",
     "NumberClaimFactory",
+    "PartnerKeyFactory",
+    "PartnerRequestFactory",
     "PassCallFactory",
     "PassFactory",
     "PassUpdateFactory",
