@@ -35,14 +35,19 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "alipayhk.credential", "alipayhk.cardtemplate",
 )  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
-OPERATIONS = _may(
-    "change",
-    "alipayhk.notification",
-    "alipayhk.passupdate",
-    "members.pass",
-    "members.contactchange",
-    "pms.store",
-) | _may("add", "pms.store")
+OPERATIONS = (
+    _may(
+        "change",
+        "alipayhk.notification",
+        "alipayhk.passupdate",
+        "members.pass",
+        "members.contactchange",
+        "pms.store",
+        "doors.importjob",
+    )
+    | _may("add", "pms.store", "doors.importjob")
+    | _may("view", "doors.importjob")
+)
 MANAGEMENT = _may(
     "change",
     "pms.mall", "members.program", "members.tier", "members.member",

@@ -41,6 +41,7 @@ JOBS = (
         Screen(_("Transactions"), "earning.transaction"),
         Screen(_("Refunds"), "earning.refund"),
         Screen(_("Counter"), "doors.counterentry"),
+        Screen(_("Receipt files"), "doors.importjob"),
         Screen(_("Partner keys"), "doors.partnerkey"),
     )),
     Job(_("Waiting"), "waiting", (

@@ -3,4 +3,5 @@
 from loyalty.doors import (
     counter_desk,  # noqa: F401  (registers its screen)
     partner_screens,  # noqa: F401  (registers its screen)
+    receipt_screens,  # noqa: F401  (registers its screen)
 )

@@ -4,6 +4,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from loyalty.doors.import_models import ImportChunk as ImportChunk
+from loyalty.doors.import_models import ImportJob as ImportJob
+from loyalty.doors.import_models import ImportRow as ImportRow
 from loyalty.earning.models import Transaction
 from pms.models import Mall, User
 

@@ -16,7 +16,6 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning import awards, duplicates, trials
 from loyalty.earning.models import NumberClaim, Transaction
-from loyalty.earning.outcomes import Verdict
 from loyalty.earning.purchases import Purchase
 from loyalty.earning.trials import Trial
 from members import lookup
@@ -57,6 +56,8 @@ FAULTS: dict[str, Promise] = {
     "TENDER_UNREADABLE": _("A tender is one word of letters, digits, - and _, 32 at most."),
     "FIELD_UNKNOWN": _("Nothing here has this name."),
     "NOT_TEXT": _("It must be text."),
+    "DOUBLED": _("The same receipt stands on an earlier line of this file."),
+    "DOUBLED_OTHERWISE": _("The same number stands on another line with another amount or member."),
     "COLUMNS": _("The line does not have as many cells as the heading."),
     "TOO_LONG": _("The cell is longer than anything it could be."),
 }
@@ -142,10 +143,15 @@ def is_same(slip: Slip, earlier: Transaction) -> bool:
 
 def hand_in(slip: Slip, *, now: datetime) -> Transaction:
     """Record it and give what it deserves; must run in its caller's atomic block."""
+    return Transaction.objects.select_related("award", "store").get(pk=earn(slip, now=now))
+
+
+def earn(slip: Slip, *, now: datetime) -> int:
+    """As `hand_in`, but only the transaction's id, for those who bring many."""
     outcome = awards.earn(purchase=slip.purchase(now=now), now=now)
-    if outcome.verdict != Verdict.RECORDED and outcome.transaction_id is None:
+    if outcome.transaction_id is None:
         raise FieldRefused("store", "STORE_SUSPENDED")
-    return Transaction.objects.select_related("award", "store").get(pk=outcome.transaction_id)
+    return outcome.transaction_id
 
 
 def read_number(text: str) -> str:
@@ -220,7 +226,9 @@ class Stores:
     def __init__(self, mall: Mall) -> None:
         self.mall_id = mall.pk
         self.known: dict[str, list[Store]] = {}
+        self.by_id: dict[int, Store] = {}
         for store in Store.objects.filter(group_id=mall.group_id).select_related("mall"):
+            self.by_id[store.pk] = store
             for name in {store.code.upper(), store.pms_label.upper()} - {""}:
                 self.known.setdefault(name, []).append(store)
 

@@ -1,9 +1,10 @@
 """The same purchase under the same number: the first to claim it has it, the later one is recorded without points."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import Q
 
 from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Transaction
@@ -18,6 +19,11 @@ def canonical(number: str) -> str:
 
 # Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
 LONGEST_OF_A_TILL = 19
+HELD = """
+SELECT kind, number, transaction_id FROM earning_numberclaim
+JOIN unnest(%(kinds)s::text[], %(numbers)s::text[]) AS asked (kind, number) USING (kind, number)
+WHERE group_id = %(group_id)s
+"""
 OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
 
 
@@ -50,16 +56,26 @@ def holder(
     numbers: Mapping[str, str], *, group_id: int, store: int | str | None, paid_at: datetime
 ) -> Transaction | None:
     """The transaction that holds one of these numbers already; a look, not a lock."""
-    ours = Q()
-    for kind, number in claims(numbers, store=store, paid_at=paid_at):
-        ours |= Q(kind=kind, number=number)
-    if receipt := looked_up(numbers):
-        ours |= Q(kind__in=OTHER_KINDS, number=receipt)
-    if not ours:
-        return None
-    found = NumberClaim.objects.filter(ours, group_id=group_id).select_related("transaction")
-    first = found.order_by("pk").first()
-    return first.transaction if first else None
+    wanted = asked(numbers, store=store, paid_at=paid_at)
+    found = holders(wanted, group_id=group_id)
+    return min(found.values(), key=lambda transaction: transaction.pk, default=None)
+
+
+def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
+    """All that may be held already if the purchase is known: its claims, and a till's number among other kinds."""
+    receipt = looked_up(numbers)
+    others = [(kind, receipt) for kind in OTHER_KINDS] if receipt else []
+    return [*claims(numbers, store=store, paid_at=paid_at), *others]
+
+
+def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
+    """Who holds which of many numbers, in two questions."""
+    kinds, numbers = [kind for kind, _number in wanted], [number for _kind, number in wanted]
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, {"group_id": group_id, "kinds": kinds, "numbers": numbers})
+        held = cursor.fetchall()
+    found = Transaction.objects.in_bulk({transaction_id for _kind, _number, transaction_id in held})
+    return {(kind, number): found[transaction_id] for kind, number, transaction_id in held}
 
 
 def lose(*, transaction_id: int, now: datetime) -> None:

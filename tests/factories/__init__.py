@@ -1,6 +1,13 @@
 """One factory per model, for real rows that belong together. Use `.create()`, whose type is the model."""
 
-from tests.factories.doors import CounterEntryFactory, PartnerKeyFactory, PartnerRequestFactory
+from tests.factories.doors import (
+    CounterEntryFactory,
+    ImportChunkFactory,
+    ImportJobFactory,
+    ImportRowFactory,
+    PartnerKeyFactory,
+    PartnerRequestFactory,
+)
 from tests.factories.moment import MOMENT
 from tests.factories.people import (
     ConsentFactory,
@@ -71,6 +78,9 @@ __all__ = [
     "CredentialKeyFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
+    "ImportChunkFactory",
+    "ImportJobFactory",
+    "ImportRowFactory",
     "LedgerBlockFactory",
     "MallFactory",
     "MallGroupFactory",

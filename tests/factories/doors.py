@@ -1,11 +1,11 @@
-"""Rows of the doors: counter entries, partners' keys and requests."""
+"""Rows of the doors: counter entries, partners' keys and requests, receipt files."""
 
 import hashlib
 
 import factory
 from factory.django import DjangoModelFactory
 
-from loyalty.doors.models import CounterEntry, PartnerKey, PartnerRequest
+from loyalty.doors.models import CounterEntry, ImportChunk, ImportJob, ImportRow, PartnerKey, PartnerRequest
 from tests.factories.moment import MOMENT
 from tests.factories.places import MallFactory, UserFactory
 from tests.factories.purchases import TransactionFactory
@@ -45,3 +45,33 @@ class PartnerRequestFactory(DjangoModelFactory[PartnerRequest]):
     )
     answer = factory.LazyFunction(dict)
     answered_at = MOMENT
+
+
+class ImportJobFactory(DjangoModelFactory[ImportJob]):
+    class Meta:
+        model = ImportJob
+
+    mall = factory.SubFactory(MallFactory)
+    file_name = "receipts.csv"
+    digest = factory.Sequence(lambda n: f"{n:064x}")
+    asked_at = MOMENT
+    moved_at = MOMENT
+
+
+class ImportChunkFactory(DjangoModelFactory[ImportChunk]):
+    class Meta:
+        model = ImportChunk
+
+    job = factory.SubFactory(ImportJobFactory)
+    number = factory.Sequence(lambda n: n)
+    content = b"number,store,amount,paid_at,member\n"
+
+
+class ImportRowFactory(DjangoModelFactory[ImportRow]):
+    class Meta:
+        model = ImportRow
+
+    job = factory.SubFactory(ImportJobFactory)
+    line = factory.Sequence(lambda n: n + 2)
+    fate = ImportRow.Fate.FAULTY
+    faults = factory.LazyFunction(lambda: [{"field": "store", "code": "STORE_UNKNOWN"}])
