@@ -1,8 +1,9 @@
 """The counter's form: a receipt in a few keystrokes. Offers the stores of the malls that the login sees."""
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -20,6 +21,7 @@ from members.models import Member
 from pms import clock, formats, scoping, story
 from pms.models import Store
 
+Typed, Read = TypeVar("Typed"), TypeVar("Read")
 TENDERS = ("ALIPAYHK", "CARD", "OCTOPUS", "CASH", "VOUCHER", "GIFT_CARD", "PREPAID_CARD")
 NAMES = {"ALIPAYHK": "AlipayHK", "CARD": _("credit or debit card"), "OCTOPUS": _("Octopus")}
 FORM_FIELDS = {"number_kind": "number"}
@@ -68,13 +70,13 @@ class CounterForm(forms.Form):
         text = self.cleaned_data["store"].strip()
         found = list(self.stores.filter(Q(code__iexact=text) | Q(pms_label__iexact=text))[:2])
         if len(found) != 1:
-            raise ValidationError(slips.FAULTS["STORE_AMBIGUOUS" if found else "STORE_UNKNOWN"])
-        store: Store = self._read(slips.checked_store, found[0])
-        return store
+            raise ValidationError(str(slips.FAULTS["STORE_AMBIGUOUS" if found else "STORE_UNKNOWN"]))
+        return self._read(slips.checked_store, found[0])
 
     def clean_paid_at(self) -> datetime:
-        moment: datetime = self.cleaned_data["paid_at"]
-        return self._read(lambda at: slips.checked_moment(at, now=self.now), moment)
+        return self._read(
+            lambda moment: slips.checked_moment(moment, now=self.now), self.cleaned_data["paid_at"]
+        )
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -116,11 +118,11 @@ class CounterForm(forms.Form):
     def store_choices(self) -> list[tuple[str, str]]:
         return [(store.code or store.pms_label, formats.name_of(store)) for store in self.stores[:2000]]
 
-    def _read(self, read: Any, text: Any) -> Any:
+    def _read(self, read: Callable[[Typed], Read], text: Typed) -> Read:
         try:
             return read(text)
         except FieldRefused as refused:
-            raise ValidationError(slips.FAULTS[refused.code]) from refused
+            raise ValidationError(str(slips.FAULTS[refused.code])) from refused
 
 
 def _tender(code: str) -> object:

@@ -12,7 +12,7 @@ from pms.models import Mall, Store, User
 class ImportJob(models.Model):
     """One receipt file of one mall: checked first, then imported when somebody says so.
 
-    `moved_at` rises while somebody works on it, so that a job whose worker died is taken up again.
+    `moved_at` rises while somebody works on it, so that a job whose worker died is found again.
     """
 
     class State(models.TextChoices):

@@ -4,7 +4,7 @@ The key goes in the header `Authorization: Bearer`; a stranger gets a 401 and le
 """
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import OperationalError
@@ -94,8 +94,13 @@ class PartnerView(APIView):
     def initial(self, request: Request, *arguments: Any, **words: Any) -> None:
         super().initial(request, *arguments, **words)
         limit = settings.PARTNER_REQUESTS_PER_MINUTE
-        if partner_rates.is_spent(key_id=request.auth.pk, limit=limit, now=clock.now()):
+        if partner_rates.is_spent(key_id=self.key.pk, limit=limit, now=clock.now()):
             raise Throttled(wait=60)
+
+    @property
+    def key(self) -> PartnerKey:
+        """The row of the key that was shown."""
+        return cast(PartnerKey, self.request.auth)
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, NotTaken):
@@ -116,7 +121,10 @@ class Transactions(PartnerView):
         if not _is_visible(idempotency_key):
             raise BodyRefused("IDEMPOTENCY_KEY_MISSING", 400)
         answered = partners.take(
-            key=request.auth, idempotency_key=idempotency_key, body=request.data, now=clock.now()
+            key=self.key,
+            idempotency_key=idempotency_key,
+            body=cast(dict[str, Any], request.data),
+            now=clock.now(),
         )
         headers = {"Idempotent-Replayed": "true"} if answered.is_repeat else {}
         return Response(answered.document, status=201, headers=headers)
@@ -125,7 +133,7 @@ class Transactions(PartnerView):
 class Standing(PartnerView):
     def get(self, request: Request, tag: str, reference: str) -> Response:
         """As it stands now: a held purchase may have been decided since."""
-        found = partners.request_of(reference, mall=request.auth.mall) if _is_visible(reference) else None
+        found = partners.request_of(reference, mall=self.key.mall) if _is_visible(reference) else None
         if found is None:
             return Response(error("NOT_FOUND"), status=404)
         return Response(partners.answer(found.transaction, found.reference))

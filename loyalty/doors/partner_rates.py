@@ -32,7 +32,9 @@ def is_spent(*, key_id: int, limit: int, now: datetime) -> bool:
     name = f"partner-rate:{settings.DATABASES['default']['NAME']}:{key_id}:{int(now.timestamp()) // 60}"
     try:
         with _valkey().pipeline() as commands:
-            count, _life = commands.incr(name).expire(name, 120).execute()
+            commands.incr(name)
+            commands.expire(name, 120)
+            count, _life = commands.execute()
     except redis.RedisError as error:
         log.warning("partners' requests are not counted: %s", error)
         return False

@@ -152,7 +152,7 @@ def _settle_conflicts(rows: Collection[ImportRow], *, group_id: int) -> None:
         column = "receipt_number" if row.kind == "RECEIPT" else f"{row.kind.lower()}_number"
         same = Transaction.objects.filter(
             **{f"{column}__iexact": row.number}, group_id=group_id, store=row.store_id, member=row.member_id,
-            amount_cents=row.amount_cents, paid_at=row.paid_at, channel=Transaction.Channel.IMPORT,
+            amount_cents=row.amount_cents or 0, paid_at=_paid(row), channel=Transaction.Channel.IMPORT,
         )  # fmt: skip
         recorded = same.order_by("pk").first()
         if recorded:

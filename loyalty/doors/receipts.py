@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import IO, Any
 
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
 from django.db.models import Count, F, Q, Sum
 from django.db.transaction import atomic
 
@@ -26,12 +26,15 @@ from pms.models import Mall, User
 
 log = logging.getLogger(__name__)
 
-State, Fate = ImportJob.State, ImportRow.Fate
+State = ImportJob.State
+Fate = ImportRow.Fate
 PIECE = 1024 * 1024
 CHECKED_AT_ONCE = 1000
 # Members' accounts are locked for one batch, and a wallet's notice waits 300 ms for one.
 EARNED_AT_ONCE = 50
 ATTEMPTS = 6
+# Of advisory locks: the first half of a job's.
+LOCK = 0x1A9C
 LOST_AFTER = timedelta(seconds=60)
 
 
@@ -63,9 +66,12 @@ def accept(
 
 def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
     """Say what would become of every row. The message may come any number of times."""
-    job = _take(job_id, State.CHECKING, now=clock())
-    if job is None:
-        return
+    with _taken(job_id, State.CHECKING) as job:
+        if job:
+            _check(job, clock)
+
+
+def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
     with _guarded(job, clock):
         ImportRow.objects.filter(job=job).delete()
         with _content(job) as file, receipt_files.lines(file) as found:
@@ -78,16 +84,17 @@ def approve(*, job: ImportJob, now: datetime) -> bool:
     """Let it be imported; False if it is not waiting for that."""
     checked = ImportJob.objects.filter(pk=job.pk, state=State.CHECKED)
     to_do = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT]).count()
-    # Old enough to be taken at once by whoever is told of it.
-    began_at = now - 2 * LOST_AFTER
-    return bool(checked.update(state=State.RUNNING, done_count=F("row_count") - to_do, moved_at=began_at))
+    return bool(checked.update(state=State.RUNNING, done_count=F("row_count") - to_do, moved_at=now))
 
 
 def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
     """Import what was checked. The message may come any number of times."""
-    job = _take(job_id, State.RUNNING, now=clock())
-    if job is None:
-        return
+    with _taken(job_id, State.RUNNING) as job:
+        if job:
+            _run(job, clock)
+
+
+def _run(job: ImportJob, clock: Callable[[], datetime]) -> None:
     with _guarded(job, clock):
         stores = slips.Stores(job.mall)
         while _batch(job, stores, clock):
@@ -150,7 +157,7 @@ def _accept(
         digest=digest,
         asked_by=by,
         asked_at=now,
-        moved_at=now - 2 * LOST_AFTER,
+        moved_at=now,
     )
     number = 0
     while piece := file.read(PIECE):
@@ -164,11 +171,18 @@ def _shown(name: str) -> str:
     return "".join(letter for letter in name if letter.isprintable())[-255:] or "-"
 
 
-def _take(job_id: int, state: State, *, now: datetime) -> ImportJob | None:
-    free = ImportJob.objects.filter(pk=job_id, state=state, moved_at__lt=now - LOST_AFTER)
-    if not free.update(moved_at=now):
-        return None
-    return ImportJob.objects.select_related("mall__group").get(pk=job_id)
+@contextmanager
+def _taken(job_id: int, state: ImportJob.State) -> Iterator[ImportJob | None]:
+    """The job, for one worker at a time; PostgreSQL gives it free at once when the worker dies. Else None."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, job_id])
+        if not cursor.fetchone()[0]:
+            yield None
+            return
+        try:
+            yield ImportJob.objects.select_related("mall__group").filter(pk=job_id, state=state).first()
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, job_id])
 
 
 @contextmanager
@@ -188,7 +202,7 @@ def _guarded(job: ImportJob, clock: Callable[[], datetime]) -> Iterator[None]:
         _end(job, State.FAILED, now=clock())
 
 
-def _end(job: ImportJob, state: State, *, now: datetime, **values: Any) -> None:
+def _end(job: ImportJob, state: ImportJob.State, *, now: datetime, **values: Any) -> None:
     moving = ImportJob.objects.filter(pk=job.pk, state__in=[State.CHECKING, State.RUNNING])
     if moving.update(state=state, ended_at=now, moved_at=now, **values):
         ImportChunk.objects.filter(job=job).delete()
@@ -260,7 +274,7 @@ def _earn(row: ImportRow, job: ImportJob, *, now: datetime) -> None:
         row.fate, row.faults = Fate.FAULTY, [{"field": refused.field, "code": refused.code}]
 
 
-def _move(job: ImportJob, during: State, *, now: datetime, **values: Any) -> None:
+def _move(job: ImportJob, during: ImportJob.State, *, now: datetime, **values: Any) -> None:
     """Progress, in the batch's own block; raises if the job is not this worker's to go on with."""
     if not ImportJob.objects.filter(pk=job.pk, state=during).update(moved_at=now, **values):
         raise Canceled

@@ -14,7 +14,7 @@ from tests.loyalty.doors.desk import Desk
 COLUMNS = ("number", "store", "amount", "paid_at", "member", "tender")
 
 
-def cells(place: Desk, number: str = "R-1", **fields: Any) -> list[Any]:
+def cells(place: Desk, number: str | int = "R-1", **fields: Any) -> list[Any]:
     paid_at = f"{desk.an_hour_ago().astimezone(clock.HONG_KONG):%Y-%m-%d %H:%M}"
     values = {
         "number": number,

@@ -114,7 +114,9 @@ def test_a_receipt_from_before_the_membership_earns_nothing(member: Shopper) -> 
     joined = TUESDAY + timedelta(days=3)
     person = factories.MemberFactory.create(program=member.wallet_pass.program, joined_at=joined)
 
-    member.pays(13890, channel="COUNTER", wallet="", user_id="", member_id=person.pk, numbers={"RECEIPT": "R1"})
+    member.pays(
+        13890, channel="COUNTER", wallet="", user_id="", member_id=person.pk, numbers={"RECEIPT": "R1"}
+    )
 
     assert Award.objects.get().reasons[0]["code"] == "BEFORE_JOINING"
 
