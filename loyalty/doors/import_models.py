@@ -139,7 +139,7 @@ class ImportRow(models.Model):
                 name="%(app_label)s_%(class)s_recorded_is_somewhere",
             ),
         ]
-        indexes = [models.Index(fields=["job", "fate", "line"], name="doors_importrow_fate")]
+        indexes = [models.Index(fields=["job", "fate", "member", "line"], name="doors_importrow_fate")]
 
     def __str__(self) -> str:
         return f"{self.job_id}:{self.line} {self.fate} (#{self.pk})"

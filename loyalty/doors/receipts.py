@@ -21,6 +21,7 @@ from loyalty.doors import receipt_files, receipt_rows, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.doors.receipt_files import FileRefused
 from loyalty.doors.slips import FieldRefused
+from loyalty.earning import tiers
 from loyalty.ledger import postings
 from pms.models import Mall, User
 
@@ -249,7 +250,7 @@ def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) 
 @atomic
 def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
     open_rows = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT])
-    rows = list(open_rows.select_for_update(of=("self",)).order_by("line")[:EARNED_AT_ONCE])
+    rows = list(open_rows.select_for_update(of=("self",)).order_by("member_id", "line")[:EARNED_AT_ONCE])
     if not rows:
         return 0
     for row in rows:
@@ -259,6 +260,9 @@ def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
     for row in rows:
         if row.fate != Fate.KNOWN:
             _earn(row, job, now=now)
+    # Members stand together in a batch, and a tier depends only on their spend in the end.
+    for member_id in {row.member_id for row in rows if row.fate == Fate.RECORDED}:
+        tiers.review(member_id=member_id or 0, now=now)
     ImportRow.objects.bulk_update(rows, ["fate", "earlier", "transaction", "faults"])
     _move(job, State.RUNNING, now=now, done_count=job.done_count + len(rows))
     job.done_count += len(rows)
@@ -268,7 +272,7 @@ def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
 def _earn(row: ImportRow, job: ImportJob, *, now: datetime) -> None:
     try:
         slip = receipt_rows.slip_of(row, by_id=job.asked_by_id)
-        row.transaction_id = slips.earn(slip, now=now)
+        row.transaction_id = slips.earn(slip, now=now, reviews_tier=False)
         row.fate = Fate.RECORDED
     except FieldRefused as refused:
         row.fate, row.faults = Fate.FAULTY, [{"field": refused.field, "code": refused.code}]

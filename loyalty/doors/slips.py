@@ -146,9 +146,9 @@ def hand_in(slip: Slip, *, now: datetime) -> Transaction:
     return Transaction.objects.select_related("award", "store").get(pk=earn(slip, now=now))
 
 
-def earn(slip: Slip, *, now: datetime) -> int:
+def earn(slip: Slip, *, now: datetime, reviews_tier: bool = True) -> int:
     """As `hand_in`, but only the transaction's id, for those who bring many."""
-    outcome = awards.earn(purchase=slip.purchase(now=now), now=now)
+    outcome = awards.earn(purchase=slip.purchase(now=now), now=now, reviews_tier=reviews_tier)
     if outcome.transaction_id is None:
         raise FieldRefused("store", "STORE_SUSPENDED")
     return outcome.transaction_id

@@ -54,8 +54,11 @@ SELECT purchase.id, (SELECT count(*) FROM claims), EXISTS (SELECT FROM known) FR
 """
 
 
-def earn(*, purchase: Purchase, now: datetime) -> Outcome:
-    """Record a new purchase and give what it deserves, or say what it waits for."""
+def earn(*, purchase: Purchase, now: datetime, reviews_tier: bool = True) -> Outcome:
+    """Record a new purchase and give what it deserves, or say what it waits for.
+
+    Who brings many purchases at once may review the member's tier itself, after the last of them.
+    """
     found = _with_accounts(purchases.find(purchase), now=now)
     if not found.is_mall_active:
         return waiting("MALL", str(purchase.mall_id), "STORE_SUSPENDED")
@@ -65,6 +68,7 @@ def earn(*, purchase: Purchase, now: datetime) -> Outcome:
         return _park(purchase, found, now=now)
     if found.store_id is not None and not found.is_store_active:
         return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
+    found = found._replace(has_tiers=found.has_tiers and reviews_tier)
     return _record_judged(purchase, found, _decide(purchase, found, now=now), now=now)
 
 
