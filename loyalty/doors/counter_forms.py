@@ -21,7 +21,8 @@ from members.models import Member
 from pms import clock, formats, scoping, story
 from pms.models import Store
 
-Typed, Read = TypeVar("Typed"), TypeVar("Read")
+Typed = TypeVar("Typed")
+Read = TypeVar("Read")
 TENDERS = ("ALIPAYHK", "CARD", "OCTOPUS", "CASH", "VOUCHER", "GIFT_CARD", "PREPAID_CARD")
 NAMES = {"ALIPAYHK": "AlipayHK", "CARD": _("credit or debit card"), "OCTOPUS": _("Octopus")}
 FORM_FIELDS = {"number_kind": "number"}

@@ -253,7 +253,7 @@ def recorded(request: HttpRequest, job: ImportJob) -> Panel | None:
 
 
 def _tell(request: HttpRequest, job: ImportJob, task: Any) -> None:
-    """A worker that cannot be told finds the job by itself, within two minutes."""
+    """A worker that cannot be told finds the job by itself, within half a minute."""
     try:
         task.delay(job_id=job.pk)
     except OperationalError as error:

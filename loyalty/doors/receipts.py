@@ -36,7 +36,8 @@ EARNED_AT_ONCE = 50
 ATTEMPTS = 6
 # Of advisory locks: the first half of a job's.
 LOCK = 0x1A9C
-LOST_AFTER = timedelta(seconds=60)
+# Only then worth a look; whether its worker is dead, the job's lock tells.
+LOST_AFTER = timedelta(seconds=5)
 
 
 class Canceled(Exception):

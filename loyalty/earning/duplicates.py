@@ -36,7 +36,9 @@ def claims(
     though one door called it a receipt and the other a payment.
     """
     claimed = {
-        (kind, canonical(number)): None for kind, number in numbers.items() if kind != NumberClaim.Kind.RECEIPT
+        (kind, canonical(number)): None
+        for kind, number in numbers.items()
+        if kind != NumberClaim.Kind.RECEIPT
     }
     receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
     if receipt:
