@@ -15,6 +15,8 @@ from django.core.management import call_command
 from django.db import connection, connections
 from psycopg import sql
 
+from loyalty.earning import entitlements, rulesets
+
 _RUN = os.getpid()
 TEMPLATE = f"loyalty_template_{_RUN}"
 _numbers = count(1)
@@ -82,12 +84,21 @@ def _default_connection(name: str, *, role: str | None = None) -> Iterator[None]
     connection.close()
     connection.settings_dict.update(NAME=name, **({} if role is None else {"USER": role}))
     settings.update(connection.settings_dict)
+    _forget_rules()
     try:
         yield
     finally:
         connection.close()
         connection.settings_dict.update(before)
         settings.update(before)
+        _forget_rules()
+
+
+def _forget_rules() -> None:
+    """A process knows one database and keeps its frozen versions by number; another database numbers anew."""
+    rulesets._published.cache_clear()
+    rulesets._named.cache_clear()
+    entitlements._ruleset.cache_clear()
 
 
 def _administer(statement: str, *names: str) -> None:

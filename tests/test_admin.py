@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from alipayhk.models import Notification, PassUpdate
-from loyalty.earning.models import Award, Transaction
+from loyalty.earning.models import Award, BacktestRun, Transaction
 from loyalty.ledger.models import PointEntry
 from members.models import Member
 from pms.models import Store, User
@@ -91,7 +91,7 @@ def test_an_empty_list_says_what_will_be_there(root: Client, screen: Any) -> Non
 def test_a_record_is_never_added_changed_or_deleted_by_form(root: Client, screen: Any) -> None:
     """B208."""
     row = FACTORIES[screen.model].create()
-    before = list(screen.model._default_manager.filter(pk=row.pk).values())
+    before = list(screen.model._default_manager.values())
 
     codes = [
         root.post(page_of(row), {"_save": "1"}).status_code,
@@ -99,8 +99,11 @@ def test_a_record_is_never_added_changed_or_deleted_by_form(root: Client, screen
         root.post(reverse(f"admin:{name(screen)}_add"), {"_save": "1"}).status_code,
     ]
 
-    assert codes == [403, 403, 403]
-    assert list(screen.model._default_manager.filter(pk=row.pk).values()) == before
+    asks = (
+        200 if screen.model is BacktestRun else 403
+    )  # a back-test is asked for on its add page, and lacks its days
+    assert codes == [403, 403, asks]
+    assert list(screen.model._default_manager.values()) == before
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=name)

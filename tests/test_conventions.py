@@ -42,7 +42,7 @@ WIRE_WORDS = (
 )
 WIRE_SPEAKERS = ("alipayhk.payloads", "alipayhk.field_rules", "alipayhk.simulator", "loyalty.local.story")
 # Where the clock is read and handed on: named so alone, or by the last word, as in `rule_pages`.
-EDGES = {"admin", "tasks", "views", "screens", "pages", "desk", "api", "forms"}
+EDGES = {"admin", "tasks", "views", "screens", "pages", "story", "desk", "api", "forms"}
 # Read by our processes, but set by the runner and never by an operator.
 SET_BY_THE_RUNNER = {
     *(

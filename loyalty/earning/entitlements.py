@@ -23,9 +23,9 @@ FETCHED = 1000
 
 # By member, so that what a member used of a limit is whole when the next one comes; a share takes every so many.
 JUDGED = """
-SELECT purchase.member_id, award.id, award.points, award.pending_points, award.counted_cents, award.awarded_at,
-       award.facts::text, award.versions::text, award.rooms::text, award.lines::text,
-       purchase.amount_cents, purchase.currency, purchase.paid_at, purchase.tender, purchase.item, back.refunds
+SELECT purchase.member_id, award.id, award.points, award.pending_points, award.counted_cents,
+       award.awarded_at::text, award.versions::text, json_build_array(award.facts, award.rooms, award.lines)::text,
+       purchase.amount_cents, purchase.currency, purchase.paid_at::text, purchase.tender, purchase.item, back.refunds
 FROM earning_award award
 JOIN earning_transaction purchase ON purchase.id = award.transaction_id
 LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, amount_cents, points + uncollected) ORDER BY id)::text
@@ -44,21 +44,19 @@ BUDGETS = "SELECT rule_id, id, used FROM earning_budgetuse"
 
 
 class Judged(NamedTuple):
-    """One row of `JUDGED`, in its order; documents as text."""
+    """One row of `JUDGED`, in its order; documents and times as text."""
 
     member_id: int
     award_id: int
     points: int
     pending_points: int
     counted_cents: int
-    awarded_at: datetime
-    facts: str
+    awarded_at: str
     versions: str
-    rooms: str
-    lines: str
+    documents: str
     amount_cents: int
     currency: str
-    paid_at: datetime
+    paid_at: str
     tender: str
     item: str
     refunds: str | None
@@ -142,13 +140,14 @@ def _differences(judged: Judged, used: Counter[str]) -> Iterator[Breach]:
         if judged.points:
             yield Breach("earning_award", judged.award_id, f"it gave {judged.points} points without a rule.")
         return
-    facts, rooms = facts_from_json(json.loads(judged.facts)), json.loads(judged.rooms)
+    kept, rooms, lines = json.loads(judged.documents)
+    facts = facts_from_json(kept)
     unlike = _unlike_facts(judged, facts)
     if unlike:
         yield Breach("earning_award", judged.award_id, unlike)
         return
     judgement = rules.judge(facts, ruleset, rooms, is_told=False)
-    sentence = _unlike_judgement(judged, judgement, facts, ruleset)
+    sentence = _unlike_judgement(judged, lines, judgement, facts, ruleset)
     if sentence:
         yield Breach("earning_award", judged.award_id, sentence)
     if judged.points:
@@ -167,15 +166,22 @@ def _unlike_facts(judged: Judged, facts: Facts) -> str:
     if facts.amount_cents != judged.amount_cents:
         return f"it was judged on {facts.amount_cents} cents, its transaction is {judged.amount_cents}."
     found = (facts.currency, facts.paid_at, facts.tender, facts.item)
-    kept = (judged.currency, judged.paid_at, judged.tender, judged.item)
+    kept = (judged.currency, datetime.fromisoformat(judged.paid_at), judged.tender, judged.item)
+    if found == kept:
+        return ""
     names = ("currency", "time", "tender", "item")
     unlike = [name for name, one, other in zip(names, found, kept, strict=True) if one != other]
-    return f"it was judged on another {unlike[0]} than its transaction has." if unlike else ""
+    return f"it was judged on another {unlike[0]} than its transaction has."
 
 
 def _unlike_judgement(
-    judged: Judged, judgement: Judgement, facts: Facts, ruleset: Sequence[RuleTerms]
+    judged: Judged,
+    told: list[dict[str, Any]],
+    judgement: Judgement,
+    facts: Facts,
+    ruleset: Sequence[RuleTerms],
 ) -> str:
+    """`told` is what the award says of its lines."""
     if judged.points != judgement.points:
         return f"it gave {judged.points} points, its rules give {judgement.points}."
     pending = _pending(judged, judgement, facts, ruleset)
@@ -183,17 +189,19 @@ def _unlike_judgement(
         return f"it put {judged.pending_points} points on hold, its rules hold {pending}."
     if judged.counted_cents != judgement.counted_cents:
         return f"it counted {judged.counted_cents} cents, its rules count {judgement.counted_cents}."
+    gave = [(line["rule"], line["version"], line["points"]) for line in told]
     lines = [(line.terms.code, line.terms.version, line.points) for line in judgement.lines]
-    told = [(line["rule"], line["version"], line["points"]) for line in json.loads(judged.lines)]
-    return "" if told == lines else f"it says that {told} gave the points, its rules say {lines}."
+    return "" if gave == lines else f"it says that {gave} gave the points, its rules say {lines}."
 
 
 def _pending(judged: Judged, judgement: Judgement, facts: Facts, ruleset: Sequence[RuleTerms]) -> int:
-    base = next((terms for terms in ruleset if terms.kind == Kind.BASE), None)
-    if base is None:
+    if not judgement.lines:
         return 0
-    ends = ((line.points, rules.held_until(line, base, facts)) for line in judgement.lines)
-    return sum(points for points, until in ends if until and until > judged.awarded_at)
+    base = next(terms for terms in ruleset if terms.kind == Kind.BASE)
+    ends = [(line.points, rules.held_until(line, base, facts)) for line in judgement.lines]
+    return sum(
+        points for points, until in ends if until and until > datetime.fromisoformat(judged.awarded_at)
+    )
 
 
 def _refunds(

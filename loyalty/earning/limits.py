@@ -19,6 +19,10 @@ INSERT INTO earning_capuse (account_id, key, used)
 SELECT %(account_id)s, use.key, use.used FROM unnest(%(keys)s::text[], %(used)s::bigint[]) AS use (key, used)
 ON CONFLICT (account_id, key) DO UPDATE SET used = earning_capuse.used + excluded.used
 """
+# After the lock, in a statement of its own: one that waits for a lock reads other rows as they were before.
+USED = (
+    "SELECT key, used FROM earning_capuse WHERE account_id = %(account_id)s AND key = ANY(%(keys)s::text[])"
+)
 
 
 def is_budget(key: str) -> bool:
@@ -34,8 +38,8 @@ def rooms(*, account_id: int, limited: Mapping[str, RuleTerms], used_ever: Itera
     asked = {key: terms for key, terms in limited.items() if not is_budget(key) and key not in known}
     if not asked:
         return known
-    postings.lock_account(account_id=account_id)
-    used = dict(CapUse.objects.filter(account_id=account_id, key__in=list(asked)).values_list("key", "used"))
+    postings.take_lock(account_id=account_id)
+    used = _used(account_id, list(asked))
     return known | {key: _amount(terms) - used.get(key, 0) for key, terms in asked.items()}
 
 
@@ -63,6 +67,12 @@ def consume(*, account_id: int, uses: Mapping[str, int]) -> None:
 def give_back(*, account_id: int, key: str) -> None:
     """A benefit given once was lost to a refund: it becomes available again."""
     CapUse.objects.filter(account_id=account_id, key=key).update(used=Greatest(F("used") - 1, 0))
+
+
+def _used(account_id: int, keys: list[str]) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(USED, {"account_id": account_id, "keys": keys})
+        return dict(cursor.fetchall())
 
 
 def _amount(terms: RuleTerms) -> int:

@@ -68,13 +68,12 @@ PROMISES = (
         "earning_transaction",
         "it earned points but holds only {} of its {} numbers.",
         """SELECT * FROM (
-            SELECT purchase.id,
-                (SELECT count(*) FROM earning_numberclaim claim WHERE claim.transaction_id = purchase.id) AS held,
-                (SELECT count(DISTINCT number) FROM unnest(ARRAY[
-                    'P' || nullif(purchase.payment_number, ''), 'M' || nullif(purchase.mainland_number, ''),
-                    'A' || nullif(purchase.acquirer_number, ''), 'R' || nullif(purchase.receipt_number, '')
-                ]) AS number) AS has
+            SELECT purchase.id, coalesce(claimed.number, 0) AS held,
+                (purchase.payment_number <> '')::int + (purchase.mainland_number <> '')::int
+                + (purchase.acquirer_number <> '')::int + (purchase.receipt_number <> '')::int AS has
             FROM earning_award award JOIN earning_transaction purchase ON purchase.id = award.transaction_id
+            LEFT JOIN (SELECT transaction_id, count(*) AS number FROM earning_numberclaim GROUP BY transaction_id)
+                claimed ON claimed.transaction_id = purchase.id
             WHERE award.points > 0) numbered
         WHERE held < has""",
     ),
@@ -146,15 +145,7 @@ def _process(share: int) -> subprocess.Popen[str]:
         snapshot = cursor.fetchone()[0]
     place = connection.settings_dict
     names = [str(place["NAME"]), str(place["USER"])]
-    command = [
-        sys.executable,
-        "-m",
-        "loyalty.earning.recount_share",
-        snapshot,
-        str(share),
-        str(PROCESSES),
-        *names,
-    ]
+    command = [sys.executable, "manage.py", "recount_share", snapshot, str(share), str(PROCESSES), *names]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=settings.BASE_DIR)
 
 

@@ -267,7 +267,7 @@ def _try(request: HttpRequest, subject: Subject, form: RuleForm, data: Any) -> t
     if not is_asked or not trial_form.is_valid() or not form.is_valid():
         return trial_form, None
     now = clock.now()
-    ruleset = _with_draft(subject, form, trials.in_force(subject.program, trial_form.payment(now).at))
+    ruleset = _with_draft(subject, form, trials.in_force(subject.program, trial_form.payment(now=now).at))
     return trial_form, trial_form.tried(now=now, ruleset=ruleset)
 
 

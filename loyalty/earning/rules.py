@@ -5,10 +5,13 @@ have left of it, every later claw-back.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from loyalty.earning import gates
+from loyalty.earning import gates, notes
+from loyalty.earning.gates import Checked, Gate
+from loyalty.earning.notes import Note, Notes
 from loyalty.earning.reasons import hong_kong_dollars, reason
 from loyalty.earning.rule_terms import (
     ALWAYS,
@@ -31,14 +34,13 @@ Rooms = Mapping[str, int]
 Reasons = list[dict[str, object]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """What one rule gave. `used` is taken from its limit, in the limit's unit; `budget` from its campaign's."""
 
     terms: RuleTerms
     points: int
     used: int = 0
-    reasons: tuple[dict[str, object], ...] = ()
+    notes: Notes = ()
     is_capped: bool = False
 
 
@@ -74,23 +76,27 @@ def judge(
     """
     net = facts.amount_cents if net_cents is None else net_cents
     base = next((terms for terms in ruleset if terms.kind == Kind.BASE), None)
-    checked = gates.check(facts, base, net_cents=net)
-    refused = gates.refusal(checked)
-    if refused or base is None:
-        return Judgement(reasons=[refused or reason("NO_RULE")], conditions=gates.listed(checked))
+    checked = Checked(facts, base, net)
+    unmet = gates.first_unmet(checked)
+    if unmet or base is None:
+        return _refused(checked, unmet) if is_told else Judgement()
     missed = misses(ruleset, facts)
     matching = [terms for terms, why in missed if not why and terms.kind != Kind.BASE]
-    rate_line, counted, notes, is_capped = _rate(facts, base, matching, rooms, net)
-    extras, more_notes = _extras(facts, base, matching, rooms, counted, rate_points=rate_line.points)
-    lines = tuple(line for line in (rate_line, *extras) if line.points)
+    rate_line, counted, is_capped = _rate(facts, base, matching, rooms, net)
+    extras, missed_notes = _extras(facts, base, matching, rooms, counted, rate_points=rate_line.points)
     return Judgement(
-        lines=lines,
+        lines=tuple(line for line in (rate_line, *extras) if line.points),
         counted_cents=counted,
-        reasons=_reasons(facts, base, rate_line, notes, extras, more_notes) if is_told else [],
+        reasons=_reasons(facts, base, rate_line, extras, missed_notes) if is_told else [],
         conditions=gates.listed(checked) + _listed(missed, facts) if is_told else [],
         uses=_uses(facts, rate_line, base, extras),
         is_capped=is_capped or any(line.is_capped for line in extras),
     )
+
+
+def _refused(checked: Checked, unmet: Gate | None) -> Judgement:
+    refusal = unmet.refusal(checked) if unmet else reason("NO_RULE")
+    return Judgement(reasons=[refusal], conditions=gates.listed(checked))
 
 
 def limited(facts: Facts, ruleset: Sequence[RuleTerms]) -> dict[str, RuleTerms]:
@@ -116,36 +122,32 @@ def _why_not(terms: RuleTerms, facts: Facts, paid: datetime) -> str:
         return "SCOPE"
     if terms.schedule is not ALWAYS and not is_in_schedule(terms.schedule, paid):
         return "SCHEDULE"
-    return "" if is_for_member(terms, facts, paid) else "BIRTHDAY"
+    return "BIRTHDAY" if terms.occasion and not is_for_member(terms, facts) else ""
 
 
 def _rate(
     facts: Facts, base: RuleTerms, matching: Sequence[RuleTerms], rooms: Rooms, net: int
-) -> tuple[Line, int, Reasons, bool]:
-    """The rate line, the counted spend, and why it counts less than was paid, if it does."""
-    notes: Reasons = []
-    counted = net
-    ceilings = [terms.max_spend_cents for terms in matching if terms.kind == Kind.CEILING]
-    for ceiling in (base.max_spend_cents, *ceilings):
-        counted = counted if ceiling is None else min(counted, ceiling)
-    is_capped = any(ceiling is not None and net >= ceiling for ceiling in (base.max_spend_cents, *ceilings))
-    if counted < net:
-        notes.append(reason("CAPPED_PER_TRANSACTION", limit=hong_kong_dollars(counted)))
+) -> tuple[Line, int, bool]:
+    """The rate line with what to say if it counts less than was paid, the counted spend, and if that is capped."""
+    ceilings = [
+        terms.max_spend_cents
+        for terms in (base, *matching)
+        if terms.max_spend_cents is not None and terms.kind in (Kind.BASE, Kind.CEILING)
+    ]
+    counted = min([net, *ceilings])
+    is_capped = bool(ceilings) and net >= min(ceilings)
+    said: Notes = (Note(notes.payment_ceiling, base, counted),) if counted < net else ()
     rate = _most_specific(base, matching, facts.amount_cents)
     if rate.kind == Kind.RATE and rate.max_spend_cents is not None and counted > rate.max_spend_cents:
         counted = rate.max_spend_cents
-        notes.append(
-            reason(
-                "CAPPED_PER_RULE", rule=rate.name_en, rule_zh=rate.name_zh, limit=hong_kong_dollars(counted)
-            )
-        )
+        said += (Note(notes.rule_ceiling, rate, counted),)
     room = rooms.get(limit_key(base, facts)) if base.limit else None
     if room is not None and counted > room:
         counted = max(0, room)
-        notes.append(_limit_reason(base))
+        said += (Note(notes.limit_reached, base),)
     points = _points(rate, base, facts, counted)
-    line = Line(terms=rate, points=points, used=counted if base.limit else 0)
-    return line, counted, notes, is_capped or bool(notes)
+    line = Line(terms=rate, points=points, used=counted if base.limit else 0, notes=said)
+    return line, counted, is_capped or bool(said)
 
 
 def _most_specific(base: RuleTerms, matching: Sequence[RuleTerms], amount_cents: int) -> RuleTerms:
@@ -169,9 +171,9 @@ def _extras(
     counted: int,
     *,
     rate_points: int,
-) -> tuple[list[Line], Reasons]:
+) -> tuple[list[Line], list[Note]]:
     """Extras and flats that count, stacked; and what to say of those that do not."""
-    notes: Reasons = []
+    said: list[Note] = []
     lines: list[Line] = []
     for terms in matching:
         if terms.kind not in (Kind.EXTRA, Kind.FLAT) or (terms.occasion and not rate_points):
@@ -180,12 +182,10 @@ def _extras(
         if line.points:
             lines.append(line)
         else:
-            notes.extend(line.reasons)
+            said.extend(line.notes)
     kept, dropped = _stack(lines)
-    notes.extend(
-        reason("NOT_COMBINED", rule=line.terms.name_en, rule_zh=line.terms.name_zh) for line in dropped
-    )
-    return [_within_budget(line, rooms) for line in kept], notes
+    said.extend(Note(notes.not_combined, line.terms) for line in dropped)
+    return [_within_budget(line, rooms) for line in kept], said
 
 
 def _extra(facts: Facts, base: RuleTerms, terms: RuleTerms, rooms: Rooms, counted: int) -> Line:
@@ -193,7 +193,7 @@ def _extra(facts: Facts, base: RuleTerms, terms: RuleTerms, rooms: Rooms, counte
     if counted < terms.min_spend_cents:
         return Line(terms=terms, points=0)
     if room is not None and room <= 0:
-        return Line(terms=terms, points=0, reasons=_used_up(terms))
+        return Line(terms=terms, points=0, notes=_used_up(terms))
     if terms.kind == Kind.FLAT:
         return Line(terms=terms, points=terms.numerator, used=1)
     if terms.step_cents:
@@ -201,14 +201,12 @@ def _extra(facts: Facts, base: RuleTerms, terms: RuleTerms, rooms: Rooms, counte
     return _by_spend(facts, base, terms, room, counted)
 
 
-def _used_up(terms: RuleTerms) -> tuple[dict[str, object], ...]:
+def _used_up(terms: RuleTerms) -> Notes:
     """A gift for life that was given is no news; one for a period is."""
     assert terms.limit is not None
     if terms.limit.period == Period.EVER:
         return ()
-    if terms.limit.unit == Unit.TIMES:
-        return (reason("ALREADY_USED", rule=terms.name_en, rule_zh=terms.name_zh),)
-    return (_limit_reason(terms),)
+    return (Note(notes.already_used if terms.limit.unit == Unit.TIMES else notes.limit_reached, terms),)
 
 
 def _steps(terms: RuleTerms, room: int | None, counted: int) -> Line:
@@ -216,36 +214,31 @@ def _steps(terms: RuleTerms, room: int | None, counted: int) -> Line:
     cents = counted if terms.max_spend_cents is None else min(counted, terms.max_spend_cents)
     steps = cents // terms.step_cents
     given = steps if room is None else min(steps, room)
-    capped: tuple[dict[str, object], ...] = (_limit_reason(terms),) if given < steps else ()
-    return Line(
-        terms=terms, points=given * terms.numerator, used=given, reasons=capped, is_capped=bool(capped)
-    )
+    capped: Notes = (Note(notes.limit_reached, terms),) if given < steps else ()
+    return Line(terms=terms, points=given * terms.numerator, used=given, notes=capped, is_capped=bool(capped))
 
 
 def _by_spend(facts: Facts, base: RuleTerms, terms: RuleTerms, room: int | None, counted: int) -> Line:
     cents = counted
-    capped: tuple[dict[str, object], ...] = ()
+    capped: Notes = ()
     ceiling = terms.max_spend_cents
     if ceiling is not None and cents > ceiling:
-        cents = ceiling
-        capped = (
-            reason(
-                "CAPPED_PER_RULE", rule=terms.name_en, rule_zh=terms.name_zh, limit=hong_kong_dollars(ceiling)
-            ),
-        )
+        cents, capped = ceiling, (Note(notes.rule_ceiling, terms, ceiling),)
     if room is not None and terms.limit and terms.limit.unit == Unit.CENTS and cents > room:
-        cents, capped = room, (_limit_reason(terms),)
+        cents, capped = room, (Note(notes.limit_reached, terms),)
     points = _points(terms, base, facts, cents)
     if room is not None and terms.limit and terms.limit.unit == Unit.POINTS and points > room:
-        points, capped = room, (_limit_reason(terms),)
+        points, capped = room, (Note(notes.limit_reached, terms),)
     used = (
         {Unit.CENTS: cents, Unit.POINTS: points, Unit.TIMES: 1}.get(terms.limit.unit, 0) if terms.limit else 0
     )
-    return Line(terms=terms, points=points, used=used, reasons=capped, is_capped=bool(capped))
+    return Line(terms=terms, points=points, used=used, notes=capped, is_capped=bool(capped))
 
 
 def _stack(lines: list[Line]) -> tuple[list[Line], list[Line]]:
     """An exclusive line drives out all others; of a group only its best stays."""
+    if len(lines) < 2:
+        return lines, []
     exclusive = [line for line in lines if line.terms.stacking == Stacking.EXCLUSIVE]
     if exclusive:
         best = max(exclusive, key=_worth)
@@ -269,27 +262,19 @@ def _within_budget(line: Line, rooms: Rooms) -> Line:
     room = rooms.get(budget_key(line.terms)) if line.terms.budget_points is not None else None
     if room is None or line.points <= room:
         return line
-    exhausted = reason("BUDGET_EXHAUSTED", rule=line.terms.name_en, rule_zh=line.terms.name_zh)
-    return replace(line, points=max(0, room), reasons=(*line.reasons, exhausted), is_capped=True)
-
-
-def _limit_reason(terms: RuleTerms) -> dict[str, object]:
-    assert terms.limit is not None
-    limit = terms.limit
-    amount = f"HK${hong_kong_dollars(limit.amount)}" if limit.unit == Unit.CENTS else f"{limit.amount}"
-    code = {Period.DAY: "CAPPED_PER_DAY", Period.MONTH: "CAPPED_PER_MONTH"}.get(limit.period, "ALREADY_USED")
-    return reason(code, limit=amount, rule=terms.name_en, rule_zh=terms.name_zh)
+    said = (*line.notes, Note(notes.exhausted, line.terms))
+    return line._replace(points=max(0, room), notes=said, is_capped=True)
 
 
 def _reasons(
-    facts: Facts, base: RuleTerms, rate: Line, notes: Reasons, extras: list[Line], more_notes: Reasons
+    facts: Facts, base: RuleTerms, rate: Line, extras: Sequence[Line], said: Sequence[Note]
 ) -> Reasons:
-    told: Reasons = [*_rate_reasons(facts, rate), *notes]
+    told: Reasons = [*_rate_reasons(facts, rate), *notes.in_words(rate.notes)]
     for line in extras:
         if line.points:
             told.append(_line_reason(line))
-        told.extend(line.reasons)
-    told.extend(more_notes)
+        told.extend(notes.in_words(line.notes))
+    told.extend(notes.in_words(said))
     told.extend(_pending_reasons(facts, base, (rate, *extras)))
     return told or [reason("ROUNDS_TO_ZERO")]
 

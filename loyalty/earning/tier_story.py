@@ -18,7 +18,7 @@ def standing(request: HttpRequest, member: Member) -> Panel | None:
     now = clock.now()
     held = member.tiers.filter(ended_at=None).select_related("tier").first()
     tier = held.tier if held else ladder[0]
-    spend = tiers.spend_in_window(member=member, now=now)
+    spend = tiers.standing_of(member_id=member.pk, now=now).net_cents
     higher = next((one for one in ladder if one.min_spend_cents > tier.min_spend_cents), None)
     return story.facts(_("Tier"), [
         (_("Tier"), formats.big(formats.name_of(tier))),

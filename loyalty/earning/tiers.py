@@ -4,33 +4,91 @@ A member without a row has the lowest tier. Runs under the account's lock, in th
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from django.db.models import QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db import connection
 from django.db.transaction import atomic
 
-from loyalty.earning.models import Refund, Transaction
 from loyalty.ledger import postings
-from members.models import Member, MemberTier, Program, Tier
+from members.models import Member, MemberTier, Program
 from pms.clock import HONG_KONG
 
-COUNTING = (Transaction.State.EARNED, Transaction.State.NOTHING, Transaction.State.FLAGGED)
 YEAR = timedelta(days=365)
 
+WINDOW_START = """CASE program.tier_window WHEN 'CALENDAR_YEAR'
+    THEN date_trunc('year', {until} AT TIME ZONE 'Asia/Hong_Kong') AT TIME ZONE 'Asia/Hong_Kong'
+    ELSE {until} - interval '365 days' END"""
 
-def review(*, member_id: int, now: datetime) -> Tier | None:
+# HKD cents of judged transactions paid in the window that ends at {until}, and what of them was refunded since.
+SPEND = """
+    SELECT coalesce(sum(purchase.amount_cents), 0)::bigint AS spent, coalesce(sum(back.cents), 0)::bigint AS refunded
+    FROM earning_transaction purchase
+    LEFT JOIN LATERAL (SELECT sum(refund.amount_cents) AS cents FROM earning_refund refund
+                       WHERE refund.transaction_id = purchase.id) back ON true
+    WHERE purchase.member_id = member.id AND purchase.currency = 'HKD'
+        AND purchase.state IN ('EARNED', 'NOTHING', 'FLAGGED')
+        AND purchase.paid_at > {start} AND purchase.paid_at <= {until}"""
+
+
+def _spend(until: str) -> str:
+    return SPEND.format(until=until, start=WINDOW_START.format(until=until))
+
+
+# One statement, as it follows every payment. What reached the tier is summed only where the spend is below it now.
+_STANDING = """
+SELECT program.tier_window, held.id, held.began_at, held.keeps_until_at, held_tier.id, held_tier.min_spend_cents,
+    (SELECT id FROM members_tier WHERE program_id = program.id ORDER BY min_spend_cents LIMIT 1),
+    deserved.id, deserved.min_spend_cents, recent.spent - recent.refunded, reached.spent, reached.refunded
+FROM members_member member
+JOIN members_program program ON program.id = member.program_id
+LEFT JOIN members_membertier held ON held.member_id = member.id AND held.ended_at IS NULL
+LEFT JOIN members_tier held_tier ON held_tier.id = held.tier_id
+CROSS JOIN LATERAL ({recent}) recent
+LEFT JOIN LATERAL (
+    SELECT id, min_spend_cents FROM members_tier
+    WHERE program_id = program.id AND min_spend_cents <= recent.spent - recent.refunded
+    ORDER BY min_spend_cents DESC LIMIT 1
+) deserved ON true
+LEFT JOIN LATERAL ({reached}
+        AND deserved.min_spend_cents < held_tier.min_spend_cents) reached ON true
+WHERE member.id = %(member_id)s
+"""
+STANDING = _STANDING.format(recent=_spend("%(now)s::timestamptz"), reached=_spend("held.began_at"))
+
+
+class Standing(NamedTuple):
+    """One row of `STANDING`, in its order: the tier held, the one deserved, and the spend that decides; cents."""
+
+    window: str
+    held_id: int | None
+    began_at: datetime | None
+    keeps_until_at: datetime | None
+    held_tier_id: int | None
+    held_cents: int | None
+    lowest_tier_id: int | None
+    deserved_tier_id: int | None
+    deserved_cents: int | None
+    net_cents: int
+    reached_cents: int
+    reached_refunded_cents: int
+
+
+def review(*, member_id: int, now: datetime) -> None:
     """Compare what the member's net spend deserves with the tier held, and change it if need be."""
-    member = Member.objects.select_related("program").get(pk=member_id)
-    ladder = list(Tier.objects.filter(program=member.program).order_by("-min_spend_cents"))
-    if len(ladder) < 2:
-        return None
-    held = MemberTier.objects.select_related("tier").filter(member=member, ended_at=None).first()
-    deserved = _deserved(member, ladder, now=now)
-    if held and deserved.min_spend_cents <= held.tier.min_spend_cents and _is_kept(member, held, now=now):
-        return held.tier
-    if deserved.pk != (held.tier_id if held else ladder[-1].pk):
-        _change(member, held, deserved, now=now)
-    return deserved
+    standing = standing_of(member_id=member_id, now=now)
+    deserved = standing.deserved_tier_id or standing.lowest_tier_id
+    if deserved == (standing.held_tier_id or standing.lowest_tier_id) or _is_kept(standing, now=now):
+        return
+    if standing.held_id:
+        assert standing.began_at is not None  # as the row has
+        MemberTier.objects.filter(pk=standing.held_id).update(ended_at=max(now, standing.began_at))
+    if standing.deserved_cents:
+        MemberTier.objects.create(
+            member_id=member_id,
+            tier_id=deserved,
+            began_at=now,
+            keeps_until_at=_keeps_until(standing.window, now),
+        )
 
 
 def review_all(*, program: Program, now: datetime) -> int:
@@ -46,63 +104,27 @@ def review_all(*, program: Program, now: datetime) -> int:
     return len(members)
 
 
-def _deserved(member: Member, ladder: list[Tier], *, now: datetime) -> Tier:
-    spend = spend_in_window(member=member, now=now)
-    return next((tier for tier in ladder if spend >= tier.min_spend_cents), ladder[-1])
+def standing_of(*, member_id: int, now: datetime) -> Standing:
+    with connection.cursor() as cursor:
+        cursor.execute(STANDING, {"member_id": member_id, "now": now})
+        return Standing(*cursor.fetchone())
 
 
-def spend_in_window(*, member: Member, now: datetime) -> int:
-    """What counts towards the member's tier at this moment."""
-    return net_spend(member=member, since=_window_start(member.program, now), until=now)
-
-
-def net_spend(*, member: Member, since: datetime, until: datetime) -> int:
-    """HKD cents paid in the interval and not refunded since, of transactions that were judged."""
-    spent, refunded = _spend(member=member, since=since, until=until)
-    return spent - refunded
-
-
-def _spend(*, member: Member, since: datetime, until: datetime) -> tuple[int, int]:
-    paid: QuerySet[Transaction] = Transaction.objects.filter(
-        member=member, currency="HKD", state__in=COUNTING, paid_at__gt=since, paid_at__lte=until
-    )
-    spent = paid.aggregate(total=Coalesce(Sum("amount_cents"), 0))["total"]
-    refunds = Refund.objects.filter(transaction__in=paid)
-    return int(spent), int(refunds.aggregate(total=Coalesce(Sum("amount_cents"), 0))["total"])
-
-
-def _is_kept(member: Member, held: MemberTier, *, now: datetime) -> bool:
-    """Kept through the following period, unless refunds have taken away the spend that reached it.
+def _is_kept(standing: Standing, *, now: datetime) -> bool:
+    """A tier above what is deserved: kept through the following period, unless refunds took away what reached it.
 
     A tier that no spend had reached was given by hand, and is kept like any other.
     """
-    if now > held.keeps_until_at:
+    held, until = standing.held_cents, standing.keeps_until_at
+    if held is None or until is None or (standing.deserved_cents or 0) > held or now > until:
         return False
-    spent, refunded = _spend(
-        member=member, since=_window_start(member.program, held.began_at), until=held.began_at
-    )
-    return spent < held.tier.min_spend_cents or spent - refunded >= held.tier.min_spend_cents
+    reached = standing.reached_cents
+    return reached < held or reached - standing.reached_refunded_cents >= held
 
 
-def _change(member: Member, held: MemberTier | None, tier: Tier, *, now: datetime) -> None:
-    if held:
-        MemberTier.objects.filter(pk=held.pk).update(ended_at=max(now, held.began_at))
-    if tier.min_spend_cents:
-        MemberTier.objects.create(
-            member=member, tier=tier, began_at=now, keeps_until_at=_keeps_until(member.program, now)
-        )
-
-
-def _window_start(program: Program, now: datetime) -> datetime:
-    if program.tier_window == Program.TierWindow.CALENDAR_YEAR:
-        local = now.astimezone(HONG_KONG)
-        return local.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
-    return now - YEAR
-
-
-def _keeps_until(program: Program, now: datetime) -> datetime:
+def _keeps_until(window: str, now: datetime) -> datetime:
     """The end of the following period."""
-    if program.tier_window == Program.TierWindow.CALENDAR_YEAR:
+    if window == Program.TierWindow.CALENDAR_YEAR:
         local = now.astimezone(HONG_KONG)
         return local.replace(year=local.year + 2, month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     return now + YEAR

@@ -69,7 +69,7 @@ class TrialForm(forms.Form):
             raise ValidationError(_("No store of your malls has this code or PMS label."))
         return found  # type: ignore[no-any-return]
 
-    def payment(self, now: datetime) -> Payment:
+    def payment(self, *, now: datetime) -> Payment:
         values = self.cleaned_data
         return Payment(
             mall=self.malls[values["mall"]],
@@ -86,7 +86,7 @@ class TrialForm(forms.Form):
     def tried(self, *, now: datetime, ruleset: Sequence[RuleTerms] | None = None) -> Trial | None:
         """None with a fault above the fields when the payment cannot be tried."""
         try:
-            return trials.try_payment(self.payment(now), ruleset=ruleset)
+            return trials.try_payment(self.payment(now=now), ruleset=ruleset)
         except TrialRefused:
             self.add_error("user_id", say("No member of this program has this wallet user ID."))
             return None

@@ -374,7 +374,7 @@ class ProofRun(models.Model):
     began_at = models.DateTimeField(_("began"))
     ended_at = models.DateTimeField(_("ended"))
     is_green = models.BooleanField(_("green"))
-    counts = models.JSONField(_("counts"))
+    counts = models.JSONField(_("counts"), blank=True)
     heads = models.JSONField(_("heads of the chains"), default=dict, blank=True)
     breaches = models.JSONField(_("breaches"), default=list, blank=True)
 

@@ -59,7 +59,7 @@ WITH account AS (
     FROM posting, (SELECT %(account_id)s::bigint AS account_id, %(usable)s::bigint AS points
                    UNION ALL SELECT id, %(held)s FROM pending
                    UNION ALL SELECT %(issued_id)s, -%(usable)s::bigint - %(held)s) line
-    WHERE line.points <> 0 OR %(usable)s + %(held)s = 0
+    WHERE line.points <> 0 OR %(usable)s::bigint + %(held)s = 0
 ), lots AS (
     INSERT INTO ledger_pointlot (account_id, posting_id, points, remaining, expires_at, is_held, held_until_at)
     SELECT account.id, posting.id, given.points, given.points, lot.expires_at, lot.is_held, lot.held_until_at
@@ -315,6 +315,14 @@ def lock_all(*, member_ids: Collection[int]) -> None:
 
 def lock_account(*, account_id: int) -> PointAccount:
     return _locked().get(pk=account_id)
+
+
+def take_lock(*, account_id: int) -> None:
+    """The row lock alone, for the hot path."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM ledger_pointaccount WHERE id = %(id)s FOR NO KEY UPDATE", {"id": account_id}
+        )
 
 
 def _locked() -> QuerySet[PointAccount]:

@@ -28,8 +28,13 @@ STATEMENTS = (
     FROM generate_series(1, %(members)s) n""",
     """INSERT INTO ledger_pointaccount (program_id, kind, member_id, balance, version, changed_at)
     SELECT program_id, 'MEMBER', id, 0, 0, now() FROM members_member""",
+    # Everybody pays at another second, so that no two judgements have the same facts.
     """CREATE TEMP TABLE purchase AS SELECT row_number() OVER () AS n, account.id AS account_id, account.member_id,
-        template.* FROM ledger_pointaccount account JOIN template ON template.kind = account.member_id %% %(sets)s
+        template.kind, slot, cents, template.paid_at + late AS paid_at, points, counted,
+        facts || jsonb_build_object('paid_at', template.paid_at + late) AS facts, versions, rooms, lines, reasons,
+        conditions, uses
+    FROM ledger_pointaccount account JOIN template ON template.kind = account.member_id %% %(sets)s,
+        LATERAL (SELECT make_interval(secs => (account.member_id * 7 + slot) %% 2400) AS late) one
     WHERE account.kind = 'MEMBER'""",
     """INSERT INTO earning_transaction (id, group_id, mall_id, store_id, member_id, channel, state, amount_cents,
         currency, paid_at, recorded_at, payment_number, mainland_number, acquirer_number, receipt_number,

@@ -12,9 +12,11 @@ VALUES (:mall_group, :mall, :credential, 'BILL', 'B' || :start || '-' || :client
 ON CONFLICT (group_id, kind, key) WHERE is_first DO NOTHING;
 WITH purchase AS (
     INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, wallet_pass_id, channel, state, amount_cents, currency,
-        paid_at, recorded_at, payment_number, mainland_number, acquirer_number, receipt_number, store_label, merchant_id, merchant_name)
+        paid_at, recorded_at, payment_number, mainland_number, acquirer_number, receipt_number, store_label, merchant_id, merchant_name,
+        tender, item)
     VALUES (:mall_group, :mall, :store, :member + :who::bigint, :pass + :who::bigint, 'WALLET', 'EARNED', :cents, 'HKD',
-        now(), now(), 'B' || :start || '-' || :client_id || '-' || :n::bigint, '', '', '', 'PMS0001', '21609876543945', 'Harbour Noodles')
+        now(), now(), 'B' || :start || '-' || :client_id || '-' || :n::bigint, '', '', '', 'PMS0001', '21609876543945', 'Harbour Noodles',
+        '', '')
     RETURNING id, group_id, payment_number)
 INSERT INTO earning_numberclaim (group_id, kind, number, transaction_id)
 SELECT group_id, 'PAYMENT', payment_number, id FROM purchase;

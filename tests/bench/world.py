@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -49,9 +50,6 @@ SELECT id, member_id, joined_at, '', 'membercard/create' FROM members_pass ORDER
 ACCOUNTS = """
 INSERT INTO ledger_pointaccount (program_id, kind, member_id, balance, version, changed_at)
 SELECT program_id, 'MEMBER', id, 0, 0, joined_at FROM members_member ORDER BY id
-"""
-CATEGORIZED = """
-UPDATE pms_store SET category = (%(categories)s::text[])[1 + id %% cardinality(%(categories)s::text[])]
 """
 UPDATES = """
 INSERT INTO alipayhk_passupdate (wallet_pass_id, credential_id, wanted_version, acknowledged_version,
@@ -98,7 +96,7 @@ def make(members: int) -> World:
 
 def _fill(members: int) -> None:
     with atomic(), connection.cursor() as cursor:
-        for statement in (MEMBERS, PASSES, CONSENTS, ACCOUNTS, UPDATES, CATEGORIZED):
+        for statement in (MEMBERS, PASSES, CONSENTS, ACCOUNTS, UPDATES):
             cursor.execute(statement, {"count": members, "first_user": FIRST_USER, "categories": CATEGORIES})
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -138,7 +136,8 @@ def _document(alipayhk: RSAPrivateKey, ours: RSAPrivateKey) -> dict[str, object]
             },
         },
         "stores": [
-            {"pms_label": label, "name_en": f"Shop {label}", "name_zh": f"店{label}"} for label in STORES
+            {"pms_label": label, "name_en": f"Shop {label}", "name_zh": f"店{label}", "category": category}
+            for label, category in zip(STORES, cycle(CATEGORIES))
         ],
     }
 

@@ -70,12 +70,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='award',
             name='facts',
-            field=models.JSONField(default=dict, verbose_name='facts'),
+            field=models.JSONField(blank=True, default=dict, verbose_name='facts'),
         ),
         migrations.AddField(
             model_name='award',
             name='lines',
-            field=models.JSONField(default=list, verbose_name='lines'),
+            field=models.JSONField(blank=True, default=list, verbose_name='lines'),
         ),
         migrations.AddField(
             model_name='award',
@@ -85,12 +85,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='award',
             name='rooms',
-            field=models.JSONField(default=dict, verbose_name='room found in limits'),
+            field=models.JSONField(blank=True, default=dict, verbose_name='room found in limits'),
         ),
         migrations.AddField(
             model_name='award',
             name='versions',
-            field=models.JSONField(default=list, verbose_name='rule versions in force'),
+            field=models.JSONField(blank=True, default=list, verbose_name='rule versions in force'),
         ),
         migrations.AddField(
             model_name='rule',

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 ('began_at', models.DateTimeField(verbose_name='began')),
                 ('ended_at', models.DateTimeField(verbose_name='ended')),
                 ('is_green', models.BooleanField(verbose_name='green')),
-                ('counts', models.JSONField(verbose_name='counts')),
+                ('counts', models.JSONField(blank=True, verbose_name='counts')),
                 ('heads', models.JSONField(blank=True, default=dict, verbose_name='heads of the chains')),
                 ('breaches', models.JSONField(blank=True, default=list, verbose_name='breaches')),
             ],

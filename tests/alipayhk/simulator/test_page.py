@@ -27,14 +27,14 @@ def test_a_card_stands_on_the_page_with_its_points(simulator: Simulator, mall: F
 
     assert answer["passId"] in page
     assert 'data-points="12,345"' in page
-    assert "Lumina Plaza" in page
+    assert "Harbour Square" in page
 
 
 def test_the_page_speaks_traditional_chinese(simulator: Simulator, mall: FakeMall) -> None:
     page = read(simulator, "/?lang=zh-Hant")
 
     assert '<html lang="zh-Hant">' in page
-    assert all(text in page for text in ("模擬器", "錢包內的會員卡", "發送通知", "朗曜廣場"))
+    assert all(text in page for text in ("模擬器", "錢包內的會員卡", "發送通知", "海港坊"))
 
 
 def test_every_word_has_both_languages() -> None:

@@ -217,7 +217,7 @@ def test_a_program_before_its_first_points_gets_its_accounts(member: Shopper) ->
     member.pays(13890)
 
     kinds = PointAccount.objects.filter(member=None).values_list("kind", flat=True)
-    assert sorted(kinds) == ["ADJUSTED", "EXPIRED", "ISSUED", "REDEEMED"]
+    assert sorted(kinds) == ["ADJUSTED", "EXPIRED", "ISSUED", "REDEEMED", "RESERVED"]
 
 
 def test_judging_leaves_the_purchase_as_it_was_reported(member: Shopper) -> None:

@@ -22,15 +22,16 @@ def account() -> PointAccount:
     return postings.open_account(member=member, now=NOW)
 
 
-def earn(account: PointAccount, points: int, source: str = "", **more: Any) -> Posted:
+def earn(account: PointAccount, points: int, source: str = "", held: int = 0, **more: Any) -> Posted:
     posting_id = next_posting_id()
+    held_lots = [NewLot(points=held, is_held=True)] if held else []
     issued = PointAccount.objects.get(program=account.program, kind="ISSUED")
     return postings.earn(
         posting_id=posting_id,
         account_id=account.pk,
         issued_id=issued.pk,
         program_id=account.program_id,
-        lots=[NewLot(points=points)],
+        lots=[NewLot(points=points), *held_lots],
         source=source or postings.reference("transaction", posting_id),
         now=NOW,
         **more,
@@ -80,6 +81,19 @@ def test_earning_adds_two_entries_that_sum_to_zero_and_a_lot(account: PointAccou
     entries = PointEntry.objects.filter(posting_id=posted.posting_id)
     assert sorted(entries.values_list("points", "account__kind")) == [(-138, "ISSUED"), (138, "MEMBER")]
     assert remaining(account) == [138]
+
+
+def test_usable_and_held_points_that_are_small_numbers_apart_may_be_a_large_one_together(
+    account: PointAccount,
+) -> None:
+    """A driver that sends each as a 16-bit number must not make their sum one."""
+    pending = postings.open_pending(account=account, now=NOW)
+
+    posted = earn(account, 32_000, held=32_000)
+
+    pending.refresh_from_db()
+    assert (posted.balance, pending.balance) == (32_000, 32_000)
+    assert remaining(account) == [32_000, 32_000]
 
 
 def test_each_posting_raises_the_version_by_one(account: PointAccount) -> None:
