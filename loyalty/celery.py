@@ -87,6 +87,8 @@ app.conf.update(
     },
     beat_schedule_filename=str(Path(settings.LOYALTY_HOME) / "celerybeat-schedule"),
 )
+# Celery keeps the current app in each thread; the web's others would call a broker nobody configured.
+app.set_default()
 app.autodiscover_tasks()
 
 

@@ -17,6 +17,7 @@ from loyalty import celery  # noqa: F401  (tasks are published through its app, 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
 django.setup(set_prefix=False)
 
+
 WEBHOOKS = "/points/"
 Environ = dict[str, Any]
 

@@ -3,17 +3,26 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from members import contact_changes, lookup, member_story, newcomers, program_story  # noqa: F401  (they add their panels)
+from members import (
+    contact_changes,
+    lookup,
+    member_story,
+    newcomers,  # noqa: F401  (adds its figure)
+    program_story,  # noqa: F401  (adds its panels)
+    terms,
+    terms_history,
+)
 from members.models import ContactChange, Member, Program, Tier
 from pms import formats, scoping
 from pms.filters import OpenFilter
 from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
 from pms.scoping import ScopedModelAdmin
-from pms.steady_forms import SteadyForm
 
 
 def _reveal(request: HttpRequest, member: Member) -> object:
@@ -38,6 +47,12 @@ def _dismiss(request: HttpRequest, change: ContactChange) -> object:
     return _("The member stays as it is.")
 
 
+def _is_whole(request: HttpRequest, group_id: int | None) -> bool:
+    """What holds for a whole group is changed by those who see all of its malls."""
+    groups = scoping.whole_groups(request)
+    return bool(groups) if group_id is None else group_id in groups
+
+
 def _is_open(change: ContactChange) -> bool:
     return change.state == ContactChange.State.OPEN
 
@@ -49,7 +64,33 @@ class ProgramAdmin(RecordAdmin):
     list_display = ("named", "group", "joining_grace_days", "negative_balance")
     list_select_related = ("group",)
     search_fields = ("name_en", "name_zh")
+    form = terms.ProgramForm
+    is_changeable = True
+    fields = (*terms.TERMS, "seen")
     empty_words = _("No program yet. The command register_mall makes one for each mall group.")
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.terms_view)
+        return [path("<int:object_id>/terms/", page, name="members_program_terms"), *super().get_urls()]
+
+    def terms_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The form behind the page that tells the terms."""
+        program = self._visible_thing(request, str(object_id))
+        if not self.has_change_permission(request, program):
+            raise PermissionDenied
+        return self.changeform_view(request, str(object_id), extra_context={"title": _("Change the terms")})
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _is_whole(request, obj and obj.group_id)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        message = super().construct_change_message(request, form, formsets, add)
+        return terms_history.with_values(message, before=form.before, after=form.instance)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Program) -> HttpResponseRedirect:
+        return HttpResponseRedirect(self._address(obj))
 
     @admin.display(description=_("program"), ordering="name_en")
     def named(self, program: Program) -> str:
@@ -64,9 +105,9 @@ class TierAdmin(ScopedModelAdmin):
     """The ladder of a program. What was earned keeps the factor of its day; a change counts from now on."""
 
     group_path = "program__group"
-    form = SteadyForm
+    form = terms.TierForm
     is_addable = is_changeable = True
-    list_display = ("named", "code", "program_name", "spend", "factor")
+    list_display = ("named", "code", "program_name", "spend_shown", "factor_shown")
     list_select_related = ("program",)
     list_filter = (("program", scoping.ScopedFilter),)
     search_fields = ("code", "name_en", "name_zh")
@@ -74,9 +115,29 @@ class TierAdmin(ScopedModelAdmin):
     sortable_by = ()
     autocomplete_fields = ("program",)
     fields = (
-        "program", "code", "name_en", "name_zh", "min_spend_cents", "factor_numerator", "factor_denominator", "seen",
+        "program", "code", "name_en", "name_zh", "spend", "factor", "seen",
     )  # fmt: skip
     empty_words = _("No tier yet: every member earns alike. Add the lowest first, with no spend.")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and bool(scoping.whole_groups(request))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _is_whole(
+            request, obj and obj.program.group_id
+        )
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """A tier holds for the whole group, so only who sees all of its malls adds one."""
+        field = super().formfield_for_foreignkey(db_field, request, **options)
+        field.queryset = field.queryset.filter(group__in=scoping.whole_groups(request))
+        return field
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        message = super().construct_change_message(request, form, formsets, add)
+        return terms_history.with_values(message, before=form.before, after=form.instance)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tier | None = None) -> tuple[str, ...]:
         """Rules and awards name a tier by its code."""
@@ -84,19 +145,19 @@ class TierAdmin(ScopedModelAdmin):
 
     @admin.display(description=_("tier"))
     def named(self, tier: Tier) -> str:
-        return formats.two_lines(tier.name_en, tier.name_zh)
+        return formats.both_names(tier)
 
     @admin.display(description=_("program"))
     def program_name(self, tier: Tier) -> str:
         return formats.name_of(tier.program)
 
     @admin.display(description=_("net spend"))
-    def spend(self, tier: Tier) -> str:
+    def spend_shown(self, tier: Tier) -> str:
         return formats.column(formats.money(tier.min_spend_cents))
 
     @admin.display(description=_("points factor"))
-    def factor(self, tier: Tier) -> str:
-        return formats.column(f"{tier.factor_numerator / tier.factor_denominator:g}×")
+    def factor_shown(self, tier: Tier) -> str:
+        return formats.column(f"{terms.factor_words(tier)}×")
 
 
 @admin.register(Member)

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from members import terms
 from members.models import ContactChange, Program
-from pms import formats, story
+from pms import formats, scoping, story
 from pms.story import Panel
 
 
@@ -28,12 +30,21 @@ def program(request: HttpRequest, one: Program) -> Panel:
     ])  # fmt: skip
 
 
+@story.tells("members.program", 12)
+def terms_link(request: HttpRequest, one: Program) -> Panel | None:
+    may = request.user.has_perm("members.change_program") and one.group_id in scoping.whole_groups(request)
+    if not may:
+        return None
+    address = reverse("admin:members_program_terms", args=[one.pk])
+    return Panel(title=_("Terms"), template="links", content={"links": [(address, _("Change the terms"))]})
+
+
 @story.tells("members.program", 20)
 def tiers(request: HttpRequest, one: Program) -> Panel:
     rows = [
         [
-            story.link(request, tier, formats.name_of(tier)), tier.code, formats.money(tier.min_spend_cents),
-            f"{tier.factor_numerator / tier.factor_denominator:g}×",
+            story.link(request, tier, formats.both_names(tier)), tier.code, formats.money(tier.min_spend_cents),
+            f"{terms.factor_words(tier)}×",
         ]
         for tier in one.tiers.order_by("min_spend_cents")
     ]  # fmt: skip
@@ -47,8 +58,8 @@ def tiers(request: HttpRequest, one: Program) -> Panel:
 
 
 def _expiry(one: Program) -> str:
-    words = formats.word(one.get_expiry_display())
-    return f"{one.expiry_count} {words}" if one.expiry_count else words
+    words = str(one.get_expiry_display())
+    return f"{one.expiry_count} {words}" if one.expiry_count else formats.word(words)
 
 
 @story.tells("members.contactchange", 10)

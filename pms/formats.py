@@ -32,7 +32,7 @@ def number(value: int) -> str:
 
 
 def signed(value: int) -> str:
-    return f"{value:+,}".replace("-", "−")
+    return f"{value:+,}".replace("-", "−") if value else "0"
 
 
 def points(value: int) -> str:
@@ -46,6 +46,12 @@ def is_chinese() -> bool:
 def name_of(thing: Any) -> str:
     """The name in the reader's language."""
     return str(thing.name_zh if is_chinese() and thing.name_zh else thing.name_en)
+
+
+def both_names(thing: Any, *, is_big: bool = False) -> SafeString:
+    """The name in the reader's language, and the other below it: counters speak both."""
+    first, second = (thing.name_zh, thing.name_en) if is_chinese() else (thing.name_en, thing.name_zh)
+    return two_lines(big(first) if is_big else first, second)
 
 
 def pill(tone: str, word: object) -> SafeString:

@@ -73,6 +73,15 @@ def sight_of(request: HttpRequest) -> Sight:
     return known
 
 
+def whole_groups(request: HttpRequest) -> set[int]:
+    """Groups of which the login sees every mall: what holds for all of a group is changed by these alone."""
+    if request.user.is_superuser:
+        return set(MallGroup.objects.values_list("pk", flat=True))
+    sight = sight_of(request)
+    hidden = Mall.objects.filter(group_id__in=sight.group_ids).exclude(pk__in=sight.mall_ids)
+    return set(sight.group_ids) - set(hidden.values_list("group_id", flat=True))
+
+
 def limit(rows: QuerySet[Any], sight: Sight, *, mall: str = "", group: str = "") -> QuerySet[Any]:
     """Rows whose `mall` path (else `group` path) ends in what the login sees; without a path only superusers see."""
     if sight.is_everything:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
 from tests import databases, live
@@ -40,6 +41,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         redis.Redis.from_url(os.environ["REDIS_URL"], socket_connect_timeout=5).ping()
     except redis.RedisError as error:
         pytest.exit(f"Valkey does not answer (TEST_REDIS_URL or the embedded one): {error}", returncode=4)
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """A request in Chinese leaves its thread in Chinese: every test begins and ends in none."""
+    translation.deactivate()
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

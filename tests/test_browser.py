@@ -15,7 +15,8 @@ FLAGS = (
 NAME, PASSWORD = "browser-staff", "correct-horse-battery-staple"
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 LISTS = (
-    "members/member", "members/program", "members/contactchange", "earning/transaction", "earning/refund",
+    "members/member", "members/program", "members/contactchange", "members/tier", "ledger/redemption",
+    "earning/transaction", "earning/refund", "earning/backtestrun",
     "earning/duplicatecase", "earning/rule", "earning/ruleversion", "alipayhk/notification", "alipayhk/passupdate",
     "alipayhk/credential", "alipayhk/credentialkey", "ledger/pointentry", "ledger/posting", "ledger/pointaccount",
     "ledger/pointlot", "pms/store", "pms/mall", "pms/mallgroup", "pms/user",

@@ -2,7 +2,6 @@
 
 import gettext
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,6 @@ from tests.factories import MOMENT, AwardFactory, RuleVersionFactory, UserFactor
 FOLDER = Path(settings.BASE_DIR) / catalog.FOLDER
 MESSAGES = catalog.read((FOLDER / "django.po").read_text())
 PLACES = re.compile(r"%\(\w+\)s|%%|\{\w+\}")
-
-
-@pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
-    """A request in Chinese leaves its thread in Chinese."""
-    with translation.override("en"):
-        yield
-    translation.deactivate()
 
 
 def test_every_word_of_ours_is_in_the_catalog_and_no_other() -> None:

@@ -9,6 +9,7 @@ from members.models import Member
 from pms.models import Mall, MallStaff, User
 from tests.factories import (
     AwardFactory,
+    BacktestRunFactory,
     CardTemplateFactory,
     ConsentFactory,
     ContactChangeFactory,
@@ -18,6 +19,7 @@ from tests.factories import (
     MallFactory,
     MallStaffFactory,
     MemberFactory,
+    MemberTierFactory,
     NotificationFactory,
     NumberClaimFactory,
     PassCallFactory,
@@ -27,10 +29,12 @@ from tests.factories import (
     PointEntryFactory,
     PointLotFactory,
     PostingFactory,
+    RedemptionFactory,
     RefundFactory,
     RuleFactory,
     RuleVersionFactory,
     StoreFactory,
+    TierFactory,
     TransactionFactory,
     UserFactory,
 )
@@ -54,6 +58,7 @@ def plant(mall: Mall, mark: str, group_mark: str) -> World:
     world = World(mall, mark, group_mark)
     member = _plant_people(world, mall)
     _plant_purchases(world, mall, member)
+    _plant_program(world, mall, member)
     _plant_wire(world, mall, member)
     return world
 
@@ -101,6 +106,16 @@ def _plant_purchases(world: World, mall: Mall, member: Member) -> None:
         AwardFactory.create(transaction=purchase),
         RefundFactory.create(transaction=purchase, number=f"{mark}R"),
         DuplicateCaseFactory.create(transaction=purchase, earlier=earlier),
+    ]  # fmt: skip
+
+
+def _plant_program(world: World, mall: Mall, member: Member) -> None:
+    """A back-test tells sums of every mall of its group, so it bears the mark of a mall: staff of one see none."""
+    tier = TierFactory.create(program=member.program, name_en=f"{world.group_mark} tier")
+    world.rows += [
+        tier, MemberTierFactory.create(member=member, tier=tier),
+        BacktestRunFactory.create(program=member.program, name_en=f"{world.mark} draft", name_zh=f"{world.mark} 草稿"),
+        RedemptionFactory.create(account=member.account, mall=mall, payment_number=f"{world.mark}P"),
     ]  # fmt: skip
 
 

@@ -225,7 +225,8 @@ class RuleAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         newest = RuleVersion.objects.select_related("rule").order_by("number")
-        return super().get_queryset(request).prefetch_related(Prefetch("versions", queryset=newest))
+        named = ("program__group__malls", "program__tiers")
+        return super().get_queryset(request).prefetch_related(Prefetch("versions", queryset=newest), *named)
 
     def get_urls(self) -> list[URLPattern]:
         return [*rule_pages.addresses(self), *super().get_urls()]
@@ -249,7 +250,10 @@ class RuleAdmin(RecordAdmin):
     @admin.display(description=_("what it says"))
     def said(self, rule: Rule) -> str:
         newest = next(reversed(rule.versions.all()), None)
-        return formats.two_lines(*rule_sentences.both(newest)) if newest else formats.NOTHING
+        if newest is None:
+            return formats.NOTHING
+        english, chinese = rule_sentences.both(newest, names=rule_sentences.called_in_lists(rule.program))
+        return formats.two_lines(*((chinese, english) if formats.is_chinese() else (english, chinese)))
 
     def title_of(self, thing: Rule) -> object:
         return formats.name_of(thing)

@@ -76,7 +76,7 @@ class BacktestRunAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        return rows if request.user.is_superuser else rows.filter(program__group__in=whole_groups(request))
+        return rows.filter(program__group__in=scoping.whole_groups(request))
 
     def get_urls(self) -> list[URLPattern]:
         own = path(
@@ -143,16 +143,9 @@ class BacktestRunAdmin(RecordAdmin):
         return self.state_pill(thing)
 
 
-def whole_groups(request: HttpRequest) -> set[int]:
-    """Groups of which the login sees every mall."""
-    sight = scoping.sight_of(request)
-    hidden = Mall.objects.filter(group_id__in=sight.group_ids).exclude(pk__in=sight.mall_ids)
-    return set(sight.group_ids) - set(hidden.values_list("group_id", flat=True))
-
-
 def start(request: HttpRequest, *, program: Program, naming: Naming, draft: Draft, days: int) -> HttpResponse:
     """Back-test a draft that nobody has published: what the form of a rule calls. Leads to the run's page."""
-    is_whole = request.user.is_superuser or program.group_id in whole_groups(request)
+    is_whole = program.group_id in scoping.whole_groups(request)
     if not (is_whole and request.user.has_perm("earning.add_backtestrun")):
         raise PermissionDenied
     run = backtest_runs.ask(
@@ -180,7 +173,7 @@ def _staff(request: HttpRequest) -> Any:
 
 def _rules(request: HttpRequest) -> QuerySet[Rule]:
     rules = story.visible(request, Rule).filter(versions__isnull=False).distinct().select_related("program")
-    groups = whole_groups(request)
+    groups = scoping.whole_groups(request)
     seen = rules if request.user.is_superuser else rules.filter(program__group__in=groups)
     ordered: QuerySet[Rule] = seen.order_by("program", "code")
     return ordered

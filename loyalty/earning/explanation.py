@@ -156,13 +156,23 @@ def conditions(stored: Iterable[Mapping[str, Any]]) -> list[dict[str, object]]:
     return [_condition(row) for row in stored if row["condition"] != "RULE"]
 
 
-def rule_conditions(
-    stored: Iterable[Mapping[str, Any]], ruleset: Sequence[RuleTerms]
-) -> list[dict[str, object]]:
+def rule_conditions(stored: Iterable[Mapping[str, Any]], one: Explained | None) -> list[dict[str, object]]:
     """Every further rule in force, and the first of its own conditions that was not met."""
-    known = {terms.code: terms for terms in ruleset}
+    known = {terms.code: terms for terms in one.ruleset} if one else {}
+    spent = {terms.code for terms in known.values() if one and _is_used_up(terms, one)}
     rows = [row for row in stored if row["condition"] == "RULE"]
-    return [_rule_condition(row, known) for row in rows]
+    return [_rule_condition(_with_limit(row, spent), known) for row in rows]
+
+
+def _is_used_up(terms: RuleTerms, one: Explained) -> bool:
+    keys = (limit_key(terms, one.facts), budget_key(terms))
+    return any(one.rooms.get(key, 1) <= 0 for key in keys if key)
+
+
+def _with_limit(row: Mapping[str, Any], spent: set[str]) -> Mapping[str, Any]:
+    """A rule whose conditions all hold gives nothing once its limit or budget is used up."""
+    is_spent = row["is_met"] and str(row.get("rule", "")) in spent
+    return {**row, "is_met": False, "found": "LIMIT"} if is_spent else row
 
 
 def _rule_condition(row: Mapping[str, Any], known: Mapping[str, RuleTerms]) -> dict[str, object]:
@@ -172,6 +182,7 @@ def _rule_condition(row: Mapping[str, Any], known: Mapping[str, RuleTerms]) -> d
         "SCHEDULE": _("another time"),
         "BIRTHDAY": _("not the month of birth"),
         "MIN_SPEND": _("below its minimum spend"),
+        "LIMIT": _("its limit is used up"),
     }
     code, found = str(row.get("rule", "")), str(row.get("found", ""))
     label = f"{code} {formats.name_of(known[code])}" if code in known else code
@@ -212,4 +223,4 @@ def _found(found: object, name: str) -> str:
         return formats.days(int(text)) if text.isdigit() else _("no window")
     if name in ("TENDER", "ITEM"):
         return rule_sentences.word(text) if text else formats.NOTHING
-    return words.get(text, text)
+    return words.get(text, text) or formats.NOTHING

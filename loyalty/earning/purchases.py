@@ -72,6 +72,7 @@ class Found(NamedTuple):
     is_store_active: bool | None
     tier: str | None
     tier_name: str | None
+    tier_name_zh: str | None
     tier_numerator: int | None
     tier_denominator: int | None
     is_consented: bool | None
@@ -92,7 +93,7 @@ SELECT program.id, program.joining_grace_days, program.manual_window_days, progr
              WHERE account_id = account.id AND key LIKE '%%/ever%%' AND used > 0),
        store.id, coalesce(nullif(store.code, ''), store.pms_label), store.category, store.mall_id, store_mall.tag,
        store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
-       tier.code, tier.name_en, tier.factor_numerator, tier.factor_denominator,
+       tier.code, tier.name_en, tier.name_zh, tier.factor_numerator, tier.factor_denominator,
        CASE WHEN %(member_id)s::bigint IS NULL THEN consent.is_in_force ELSE member.joined_at <= %(paid_at)s END,
        CASE WHEN %(member_id)s::bigint IS NULL THEN consent.first_at ELSE member.joined_at END,
        CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END
@@ -171,6 +172,7 @@ def facts(purchase: Purchase, found: Found) -> Facts:
         item=purchase.item,
         tier=found.tier or "",
         tier_name=found.tier_name or "",
+        tier_name_zh=found.tier_name_zh or "",
         tier_numerator=found.tier_numerator or 1,
         tier_denominator=found.tier_denominator or 1,
         birth_month=found.birth_month,

@@ -210,8 +210,8 @@ def sentence(code: str, values: Mapping[str, object], language: str) -> str:
     """The sentence of a stored reason; `language` is a Django code, anything Chinese reads Traditional Chinese."""
     texts = REASONS[code]
     if language.startswith("zh"):
-        return texts.chinese.format_map(_Known({**values, **_in_chinese(values)}))
-    return texts.english.format_map(_Known(values))
+        return texts.chinese.format_map(_Known(_grouped({**values, **_in_chinese(values)})))
+    return texts.english.format_map(_Known(_grouped(values)))
 
 
 def sentences(stored: list[dict[str, object]], language: str) -> list[str]:
@@ -228,6 +228,11 @@ def _in_chinese(values: Mapping[str, object]) -> dict[str, object]:
     return {
         name.removesuffix("_zh"): value for name, value in values.items() if name.endswith("_zh") and value
     }
+
+
+def _grouped(values: Mapping[str, object]) -> dict[str, object]:
+    """Whole numbers as people read them: `30,000`."""
+    return {name: f"{value:,}" if type(value) is int else value for name, value in values.items()}
 
 
 class _Known(dict[str, object]):

@@ -292,7 +292,7 @@ def trial_panels(request: HttpRequest, tried: Trial) -> list[Panel]:
     content = {
         "reasons": explanation.both(judgement.reasons),
         "conditions": explanation.conditions(judgement.conditions),
-        "rules": explanation.rule_conditions(judgement.conditions, tried.ruleset),
+        "rules": explanation.rule_conditions(judgement.conditions, one),
     }
     figures = story.facts(_("What it would earn"), [
         (_("Usable at once"), formats.big(formats.points(tried.points))),

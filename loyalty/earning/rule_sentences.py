@@ -43,6 +43,14 @@ def called(program: Program) -> Called:
     )
 
 
+def called_in_lists(program: Program) -> Called:
+    """From what a list has prefetched: its stores stay codes, since naming them would read every store."""
+    return Called(
+        malls={mall.tag: (mall.name_en, mall.name_zh) for mall in program.group.malls.all()},
+        tiers={tier.code: (tier.name_en, tier.name_zh) for tier in program.tiers.all()},
+    )
+
+
 def both(said: Said, *, kind: str = "", names: Called = BY_CODE) -> list[str]:
     """English and Traditional Chinese."""
     return [sentence(said, language, kind=kind, names=names) for language in ("en", "zh-hant")]

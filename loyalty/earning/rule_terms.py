@@ -145,6 +145,7 @@ class Facts:
     item: str = ""
     tier: str = ""
     tier_name: str = ""
+    tier_name_zh: str = ""
     tier_numerator: int = 1
     tier_denominator: int = 1
     birth_month: int | None = None
@@ -169,7 +170,10 @@ def facts_as_json(facts: Facts) -> dict[str, object]:
 
 
 def facts_from_json(kept: Mapping[str, Any]) -> Facts:
-    """By our own names: Python matches others to arguments letter by letter, which takes most of the time."""
+    """An award of an earlier release lacks what came later, which then has its default.
+
+    By our own names: Python matches others to arguments letter by letter, which takes most of the time.
+    """
     values = {name: kept[name] for name in _KEPT if name in kept}
     if len(values) < len(kept):
         raise ValueError(f"Facts do not know {sorted(kept.keys() - values.keys())}.")

@@ -292,7 +292,8 @@ def _rate_reasons(facts: Facts, line: Line) -> Reasons:
         told = [reason("EARNED_BASE", points=line.points, amount=hong_kong_dollars(facts.amount_cents))]
     if terms.takes_tier_factor and facts.tier_numerator != facts.tier_denominator:
         factor = f"{facts.tier_numerator / facts.tier_denominator:g}"
-        told.append(reason("EARNED_TIER", tier=facts.tier_name or facts.tier, factor=factor))
+        name = facts.tier_name or facts.tier
+        told.append(reason("EARNED_TIER", tier=name, tier_zh=facts.tier_name_zh or name, factor=factor))
     return told
 
 

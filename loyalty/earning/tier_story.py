@@ -21,7 +21,7 @@ def standing(request: HttpRequest, member: Member) -> Panel | None:
     spend = tiers.standing_of(member_id=member.pk, now=now).net_cents
     higher = next((one for one in ladder if one.min_spend_cents > tier.min_spend_cents), None)
     return story.facts(_("Tier"), [
-        (_("Tier"), formats.big(formats.name_of(tier))),
+        (_("Tier"), formats.both_names(tier, is_big=True)),
         (_("Kept at least until"), formats.moment(held.keeps_until_at) if held else formats.NOTHING),
         (_("Net spend that counts"), formats.money(spend)),
         (_("Next tier"), _way(higher, spend) if higher else _("the highest is reached")),
@@ -51,6 +51,6 @@ def _way(higher: Tier, spend: int) -> str:
 def _row(one: MemberTier) -> list[object]:
     state = formats.pill("quiet", _("ended")) if one.ended_at else formats.pill("good", _("in force"))
     return [
-        state, formats.name_of(one.tier), formats.moment(one.began_at), formats.moment(one.ended_at),
+        state, formats.both_names(one.tier), formats.moment(one.began_at), formats.moment(one.ended_at),
         formats.moment(one.keeps_until_at),
     ]  # fmt: skip

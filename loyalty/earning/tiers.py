@@ -82,7 +82,7 @@ def review(*, member_id: int, now: datetime) -> None:
     if standing.held_id:
         assert standing.began_at is not None  # as the row has
         MemberTier.objects.filter(pk=standing.held_id).update(ended_at=max(now, standing.began_at))
-    if standing.deserved_cents:
+    if deserved and standing.deserved_cents:
         MemberTier.objects.create(
             member_id=member_id,
             tier_id=deserved,

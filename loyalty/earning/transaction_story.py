@@ -47,11 +47,10 @@ def why(request: HttpRequest, purchase: Transaction) -> Panel:
             title=_("Why no points yet"), template="why", content={"reasons": explanation.both(stored)}
         )
     one = explanation.of(award)
-    ruleset = one.ruleset if one else ()
     content = {
         "reasons": explanation.both(award.reasons),
         "conditions": explanation.conditions(award.conditions),
-        "rules": explanation.rule_conditions(award.conditions, ruleset),
+        "rules": explanation.rule_conditions(award.conditions, one),
         "rule": _rule(award.rule_version) if award.rule_version else "",
     }
     return Panel(title=_("Why these points"), template="why", content=content, key="why")

@@ -153,6 +153,7 @@ def _invented(payment: Payment, program: Program) -> Facts:
         is_store_excluded=False,
         tier=tier.code if tier else "",
         tier_name=tier.name_en if tier else "",
+        tier_name_zh=tier.name_zh if tier else "",
         tier_numerator=tier.factor_numerator if tier else 1,
         tier_denominator=tier.factor_denominator if tier else 1,
     )

@@ -1,15 +1,20 @@
 """What the ledger adds to pages: a member's balance and latest entries; an account's, a posting's, a lot's own page."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
+from django.db.models import F, Q, Sum
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
-from pms import formats, story
+from pms import clock, formats, story
 from pms.story import Panel
 
 LATEST = 20
+SOON_DAYS = 30
+MOST_DAYS = 50
 TONES = {
     "EARN": "good", "CLAW_BACK": "bad", "ADJUST": "news", "RELEASE": "good", "RESERVE": "wait", "REDEEM": "news",
     "UNRESERVE": "quiet", "RETURN": "good", "EXPIRE": "quiet", "REVERSE": "warn",
@@ -21,12 +26,48 @@ def balance(request: HttpRequest, member: Any) -> Panel:
     account = PointAccount.objects.filter(member=member).first()
     if account is None:
         return story.facts(_("Points"), [(_("Balance"), formats.NOTHING)])
+    held, soon = _held_and_soon(account)
     return story.facts(_("Points"), [
-        (_("Balance"), formats.big(formats.points(account.balance or 0))),
+        (_("Can be spent"), formats.big(formats.points(account.balance or 0))),
+        (_("On hold"), formats.big(formats.points(held))),
+        (_("Expiring within 30 days"), formats.big(formats.points(soon))),
         (_("Changed"), formats.moment(account.changed_at)),
         (_("Version"), formats.number(account.version)),
         (_("Account"), story.link(request, account, f"#{account.pk}")),
     ])  # fmt: skip
+
+
+def _held_and_soon(account: PointAccount) -> tuple[int, int]:
+    soon = clock.now() + timedelta(days=SOON_DAYS)
+    sums = account.lots.filter(remaining__gt=0).aggregate(
+        held=Sum("remaining", filter=Q(is_held=True)),
+        soon=Sum("remaining", filter=Q(is_held=False, expires_at__lte=soon)),
+    )
+    return sums["held"] or 0, sums["soon"] or 0
+
+
+@story.tells("members.member", 22)
+def lots(request: HttpRequest, member: Any) -> Panel:
+    """What is left by its last day; the soonest is spent first, and held points not at all."""
+    left = PointLot.objects.filter(account__member=member, remaining__gt=0)
+    days = (
+        left.values("expires_at", "is_held", "held_until_at")
+        .annotate(left=Sum("remaining"))
+        .order_by("is_held", F("expires_at").asc(nulls_last=True), "held_until_at")
+    )
+    headings = [(_("Last day"), ""), (_("State"), ""), (_("Usable from"), ""), (_("Points"), "number")]
+    empty = _("No points left. Points appear here by the day on which they expire, soonest first.")
+    return story.table(
+        _("Points by expiry"), headings, [_lot_row(day) for day in days[:MOST_DAYS]], empty=empty
+    )
+
+
+def _lot_row(day: Mapping[str, Any]) -> list[object]:
+    is_held, until = day["is_held"], day["held_until_at"]
+    state = formats.pill("wait", _("on hold")) if is_held else formats.pill("good", _("can be spent"))
+    since = formats.moment(until) if until else (_("when confirmed") if is_held else _("at once"))
+    last = formats.moment(day["expires_at"]) if day["expires_at"] else _("never")
+    return [last, state, since, formats.number(day["left"])]
 
 
 @story.tells("members.member", 60)

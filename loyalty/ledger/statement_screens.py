@@ -19,7 +19,7 @@ from django.utils.translation import override
 
 from loyalty.ledger import lot_history, statements
 from loyalty.ledger.models import PointAccount
-from loyalty.ledger.statements import LANGUAGES, Line, Statement, Words
+from loyalty.ledger.statements import LANGUAGES, Balance, Line, Statement, Words
 from members.models import Member
 from pms import clock, formats, scoping, story
 from pms.records import RecordAdmin
@@ -192,11 +192,15 @@ def _page(reading: Reading) -> dict[str, Any]:
         "first": reading.first,
         "last": reading.last,
         "made": formats.exact(clock.now()),
-        "opening": statement.opening,
-        "closing": statement.closing,
+        "opening": _figures(statement.opening),
+        "closing": _figures(statement.closing),
         "lines": [_row(line, reading) for line in statement.lines],
         "lots": _lots(reading),
     }
+
+
+def _figures(balance: Balance) -> tuple[str, str]:
+    return formats.number(balance.points), formats.number(balance.held)
 
 
 def _row(line: Line, reading: Reading) -> dict[str, object]:

@@ -1,10 +1,15 @@
 """The Celery app: what is promised about messages, and a timetable whose tasks exist."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from celery.schedules import crontab
 from django.conf import settings
 
 from loyalty.celery import TIMETABLE, WORKER_TRANSPORT, app
+from loyalty.earning import tasks
 
 DAY = 24 * 3600
 
@@ -56,3 +61,20 @@ def test_lost_messages_come_back_within_about_a_minute() -> None:
 
 def test_the_broker_is_the_one_of_the_settings() -> None:
     assert app.conf.broker_url == settings.CELERY_BROKER_URL
+
+
+def test_every_thread_of_the_web_publishes_through_this_app() -> None:
+    """Celery keeps its current app in each thread, and a request is answered in a thread of its own."""
+    with ThreadPoolExecutor(1) as other_thread:
+        found = other_thread.submit(lambda: tasks.backtest.app.main).result()
+
+    assert found == app.main
+
+
+def test_the_web_knows_the_app() -> None:
+    """In a process of its own, since this one has imported it long ago."""
+    asked = "import loyalty.wsgi, celery; print(celery.current_app.main)"
+
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+
+    assert said.strip() == app.main

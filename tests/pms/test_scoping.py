@@ -13,8 +13,9 @@ from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
 from alipayhk.models import CredentialKey, Notification, PassUpdate
-from loyalty.earning.models import Transaction
-from members.models import Member, Program
+from loyalty.earning.models import BacktestRun, Transaction
+from loyalty.ledger.models import PointAccount, Redemption
+from members.models import Member, Program, Tier
 from pms import scoping
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from pms.scoping import Scoped, ScopedModelAdmin
@@ -111,13 +112,18 @@ def patterns(resolver: Any = None) -> Iterator[URLPattern]:
             yield one
 
 
+# Pages of a screen whose address names a row of another one.
+OF_ANOTHER = {"earning_rule_try": "members_program", "ledger_redemption_reserve": "members_member"}
+
+
 def addresses(world: World) -> set[str]:
     """Every address that can be filled in with the rows of a world."""
     rows = {f"{row._meta.app_label}_{row._meta.model_name}": row for row in world.rows}
     found = set()
     for pattern in patterns():
         name = pattern.name or ""
-        row = next((row for key, row in rows.items() if name.startswith(f"{key}_")), world.mall)
+        owner = rows.get(OF_ANOTHER.get(name, ""))
+        row = owner or next((row for key, row in rows.items() if name.startswith(f"{key}_")), world.mall)
         found |= set(_filled(name, row))
     return found
 
@@ -161,6 +167,27 @@ def test_members_of_the_group_are_seen_by_staff_of_any_of_its_malls(ours: World,
 
     assert page.status_code == 200
     assert b"SIBGROUP member" in page.content
+
+
+def test_tiers_redemptions_back_tests_and_statements_are_behind_the_wall(
+    ours: World, stranger: World
+) -> None:
+    client, root = signed_in(walls.staff_of(ours.mall)), signed_in(UserFactory.create(is_superuser=True))
+    walked = {
+        reverse("admin:members_tier_change", args=[stranger.of(Tier).pk]),
+        reverse("admin:members_program_terms", args=[stranger.of(Program).pk]),
+        reverse("admin:earning_rule_try", args=[stranger.of(Program).pk]),
+        reverse("admin:earning_backtestrun_change", args=[stranger.of(BacktestRun).pk]),
+        reverse("admin:ledger_redemption_change", args=[stranger.of(Redemption).pk]),
+        reverse("admin:ledger_pointaccount_statement", args=[stranger.of(PointAccount).pk]),
+        reverse("admin:ledger_pointaccount_statement_csv", args=[stranger.of(PointAccount).pk]),
+    }
+
+    refused, shown = ({address: one.get(address).status_code for address in walked} for one in (client, root))
+
+    assert walked <= addresses(stranger)
+    assert set(refused.values()) == {404}
+    assert set(shown.values()) == {200}
 
 
 def test_the_marks_do_show_to_those_who_may_see_them(stranger: World) -> None:
@@ -246,7 +273,7 @@ def test_no_posted_form_or_deed_changes_another_malls_rows(
     ours: World, world: str, request: pytest.FixtureRequest
 ) -> None:
     other: World = request.getfixturevalue(world)
-    watched = (Mall, Store, Transaction, Notification, CredentialKey)
+    watched = (Mall, Store, Transaction, Notification, CredentialKey, Redemption, BacktestRun)
     before = [list(model._default_manager.filter(pk=other.of(model).pk).values()) for model in watched]
     client = signed_in(walls.staff_of(ours.mall))
     typed = {"post": "yes", "typed": "123", "name_en": "taken", "state": "SUSPENDED", "_save": "1"}

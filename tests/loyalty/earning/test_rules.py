@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.earning import rules
+from loyalty.earning import reasons, rule_terms, rules
 from loyalty.earning.rule_terms import Facts, Kind, Limit, Occasion, Period, RuleTerms, Scope, Stacking, Unit
 from pms.clock import HONG_KONG
 
@@ -267,3 +267,23 @@ def test_fifty_rules_are_judged_in_under_a_millisecond() -> None:
     spent = (time.process_time() - began) / 100
 
     assert spent < 0.001
+
+
+def test_a_tier_is_named_in_the_language_of_the_sentence() -> None:
+    gold = replace(
+        FACTS, tier="GOLD", tier_name="Gold", tier_name_zh="金", tier_numerator=3, tier_denominator=2
+    )
+
+    told = rules.judge(gold, [replace(PLAIN, takes_tier_factor=True)], {}).reasons
+
+    assert reasons.sentences(told, "en")[-1] == "Gold members earn 1.5 times."
+    assert reasons.sentences(told, "zh-hant")[-1] == "金 會員可獲 1.5 倍積分。"
+
+
+def test_facts_of_an_earlier_release_are_read_without_what_came_later() -> None:
+    kept = rule_terms.facts_as_json(replace(FACTS, tier="GOLD", tier_name="Gold"))
+    del kept["tier_name_zh"]
+
+    read = rule_terms.facts_from_json(kept)
+
+    assert read == replace(FACTS, tier="GOLD", tier_name="Gold")
