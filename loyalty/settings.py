@@ -114,6 +114,7 @@ INSTALLED_APPS = [
     "loyalty.ledger",
     "loyalty.earning",
     "loyalty.review",
+    "loyalty.doors",
     "alipayhk",
 ]
 # Staff pages only: the webhooks run without middleware (loyalty/wsgi.py).
@@ -186,6 +187,8 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_PRODUCTION e
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+PARTNER_REQUESTS_PER_MINUTE = whole_number("PARTNER_REQUESTS_PER_MINUTE", "600")
 
 # AlipayHK
 ALIPAYHK_GATEWAY_HOSTS = env.list(

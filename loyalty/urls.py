@@ -1,4 +1,4 @@
-"""Addresses: health, staff pages, the staff's API, and the webhooks under every mall's tag."""
+"""Addresses: health, staff pages, the staff's and partners' API, and the webhooks under every mall's tag."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/staff/v1/", include("loyalty.ledger.urls")),
     path("api/staff/v1/", include("loyalty.earning.urls")),
+    path("api/partner/v1/", include("loyalty.doors.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("alipayhk.urls")),
 ]

@@ -12,10 +12,11 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler
 from django.urls import get_resolver
 
+from loyalty import celery  # noqa: F401  (tasks are published through its app, not to a broker nobody runs)
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "loyalty.settings")
 django.setup(set_prefix=False)
 
-from loyalty import celery  # noqa: E402, F401  (what a page asks a worker for goes through its broker)
 
 WEBHOOKS = "/points/"
 Environ = dict[str, Any]

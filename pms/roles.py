@@ -24,8 +24,8 @@ AT_THE_COUNTER = _may(
     "pms.mall", "pms.store",
     "members.program", "members.member", "members.pass", "members.consent",
     "ledger.pointaccount", "ledger.pointentry", "ledger.redemption",
-    "earning.transaction", "earning.award", "earning.refund",
-) | _may("add", "ledger.redemption") | _may("change", "ledger.redemption")  # fmt: skip
+    "earning.transaction", "earning.award", "earning.refund", "doors.counterentry",
+) | _may("add", "ledger.redemption", "doors.counterentry") | _may("change", "ledger.redemption")  # fmt: skip
 EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "view",
     "pms.mallgroup", "members.contactchange", "members.tier",
@@ -35,24 +35,33 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "alipayhk.credential", "alipayhk.cardtemplate",
 )  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
-OPERATIONS = _may(
-    "change",
-    "alipayhk.notification",
-    "alipayhk.passupdate",
-    "members.pass",
-    "members.contactchange",
-    "pms.store",
-) | _may("add", "pms.store")
+OPERATIONS = (
+    _may(
+        "change",
+        "alipayhk.notification",
+        "alipayhk.passupdate",
+        "members.pass",
+        "members.contactchange",
+        "pms.store",
+        "doors.importjob",
+    )
+    | _may("add", "pms.store", "doors.importjob")
+    | _may("view", "doors.importjob")
+)
 MANAGEMENT = _may(
     "change",
     "pms.mall", "members.program", "members.tier", "members.member",
     "earning.rule",
-    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey",
 ) | _may(
     "add",
+    "doors.partnerkey",
     "members.tier", "earning.backtestrun",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
-) | _may("view", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff")  # fmt: skip
+) | _may(
+    "view",
+    "doors.partnerkey", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff",
+)  # fmt: skip
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     COUNTER: AT_THE_COUNTER,

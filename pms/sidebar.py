@@ -40,6 +40,9 @@ JOBS = (
     Job(_("Transactions"), "transactions", (
         Screen(_("Transactions"), "earning.transaction"),
         Screen(_("Refunds"), "earning.refund"),
+        Screen(_("Counter"), "doors.counterentry"),
+        Screen(_("Receipt files"), "doors.importjob"),
+        Screen(_("Partner keys"), "doors.partnerkey"),
     )),
     Job(_("Duplicates"), "duplicates", (
         Screen(_("Duplicates"), "earning.duplicatecase", True),

@@ -23,6 +23,7 @@ from alipayhk.models import (
     SeenSignature,
 )
 from loyalty import celery, health
+from loyalty.doors.models import CounterEntry, ImportChunk, ImportJob, ImportRow, PartnerKey, PartnerRequest
 from loyalty.earning.models import (
     Award,
     BacktestRun,
@@ -62,6 +63,7 @@ MUTABLE = {
     *(Program, Tier, Member, MemberTier, Pass, Consent, ContactChange),
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
+    *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature),
 }
 # Django's own names, inherited by the staff login.

@@ -97,9 +97,11 @@ def _found(text: str, sight: scoping.Sight) -> list[int]:
         group__in=sight.group_ids, kind__in=NumberClaim.Kind.values, number__in=forms
     )
     numbered = Transaction.objects.filter(group__in=sight.group_ids, payment_number__in=forms)
+    receipts = Transaction.objects.filter(group__in=sight.group_ids, receipt_number__iexact=text)
     ids = [
         *claimed.values_list("transaction_id", flat=True)[:MOST_FOUND],
         *numbered.values_list("pk", flat=True)[:MOST_FOUND],
+        *receipts.values_list("pk", flat=True)[:MOST_FOUND],
     ]
     if ids:
         return ids

@@ -28,10 +28,11 @@ RECORD = """
 WITH purchase AS (
     INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, wallet_pass_id, channel, state,
         amount_cents, currency, paid_at, recorded_at, payment_number, mainland_number, acquirer_number,
-        receipt_number, store_label, merchant_id, merchant_name, tender, item)
+        receipt_number, store_label, merchant_id, merchant_name, tender, item, entered_by_id)
     VALUES (%(group_id)s, %(mall_id)s, %(store_id)s, %(member_id)s, %(pass_id)s, %(channel)s, %(state)s,
         %(amount_cents)s, %(currency)s, %(paid_at)s, %(now)s, %(payment)s, %(mainland)s, %(acquirer)s,
-        %(receipt)s, %(store_label)s, %(merchant_id)s, %(merchant_name)s, %(tender)s, %(item)s)
+        %(receipt)s, %(store_label)s, %(merchant_id)s, %(merchant_name)s, %(tender)s, %(item)s,
+        %(entered_by_id)s)
     RETURNING id
 ), claims AS (
     INSERT INTO earning_numberclaim (group_id, kind, number, transaction_id)
@@ -39,6 +40,9 @@ WITH purchase AS (
     FROM purchase, unnest(%(kinds)s::text[], %(numbers)s::text[]) AS claim (kind, number)
     ON CONFLICT DO NOTHING
     RETURNING kind
+), known AS (
+    SELECT FROM earning_numberclaim WHERE %(looked_up)s::text <> '' AND group_id = %(group_id)s
+        AND kind IN ('PAYMENT', 'MAINLAND', 'ACQUIRER') AND number = %(looked_up)s LIMIT 1
 ), award AS (
     INSERT INTO earning_award (transaction_id, rule_version_id, posting_id, points, pending_points, counted_cents,
         facts, versions, rooms, lines, reasons, conditions, awarded_at)
@@ -47,22 +51,27 @@ WITH purchase AS (
         %(conditions)s::jsonb, %(now)s
     FROM purchase
     WHERE %(is_judged)s AND (SELECT count(*) FROM claims) = cardinality(%(kinds)s::text[])
+        AND NOT EXISTS (SELECT FROM known)
 )
-SELECT purchase.id, (SELECT count(*) FROM claims) FROM purchase
+SELECT purchase.id, (SELECT count(*) FROM claims), EXISTS (SELECT FROM known) FROM purchase
 """
 
 
-def earn(*, purchase: Purchase, now: datetime) -> Outcome:
-    """Record a new purchase and give what it deserves, or say what it waits for."""
+def earn(*, purchase: Purchase, now: datetime, reviews_tier: bool = True) -> Outcome:
+    """Record a new purchase and give what it deserves, or say what it waits for.
+
+    Who brings many purchases at once may review the member's tier itself, after the last of them.
+    """
     found = _with_accounts(purchases.find(purchase), now=now)
     if not found.is_mall_active:
         return waiting("MALL", str(purchase.mall_id), "STORE_SUSPENDED")
-    if found.pass_id is None:
+    if found.member_id is None:
         return waiting("USER", purchase.user_id, "PARKED_NO_PASS")
     if found.store_id is None and not purchases.is_known_elsewhere(purchase):
         return _park(purchase, found, now=now)
     if found.store_id is not None and not found.is_store_active:
         return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
+    found = found._replace(has_tiers=found.has_tiers and reviews_tier)
     decision = _decide(purchase, found, now=now)
     suspicion = suspects.suspect(purchase, found) if decision.points else None
     return _record_judged(purchase, found, decision, suspicion, now=now)
@@ -202,7 +211,7 @@ def _record(
     purchase: Purchase, found: Found, decision: Decision, *, state: str, now: datetime
 ) -> tuple[int, bool]:
     """The transaction's id, and whether another transaction already holds one of its numbers."""
-    kinds = list(purchase.numbers)
+    claims = duplicates.claims(purchase.numbers, store=found.store_id, paid_at=purchase.paid_at)
     with connection.cursor() as cursor:
         cursor.execute(
             RECORD,
@@ -225,18 +234,20 @@ def _record(
                 "store_label": purchase.store_label,
                 "merchant_id": purchase.merchant_id,
                 "merchant_name": purchase.merchant_name,
-                "kinds": kinds,
-                "numbers": [duplicates.canonical(number) for number in purchase.numbers.values()],
+                "kinds": [kind for kind, _number in claims],
+                "numbers": [number for _kind, number in claims],
+                "looked_up": duplicates.looked_up(purchase.numbers),
                 "tender": purchase.tender,
                 "item": purchase.item,
+                "entered_by_id": purchase.entered_by_id,
                 "version_id": decision.base_version_id,
                 "award_posting_id": found.posting_id if decision.points else None,
                 "is_judged": state not in (Transaction.State.PARKED, Transaction.State.HELD),
             }
             | _kept_as_text(decision),
         )
-        transaction_id, claimed = cursor.fetchone()
-    return transaction_id, claimed < len(kinds)
+        transaction_id, claimed, is_known = cursor.fetchone()
+    return transaction_id, is_known or claimed < len(claims)
 
 
 def _kept_as_text(decision: Decision) -> dict[str, Any]:

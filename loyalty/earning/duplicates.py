@@ -4,10 +4,11 @@ Every later record opens a case. A plain repeat decides itself; what differs or 
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q
 
 from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Transaction
@@ -23,9 +24,72 @@ def canonical(number: str) -> str:
     return unicodedata.normalize("NFKC", number).strip().upper()
 
 
+# Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
+LONGEST_OF_A_TILL = 19
+HELD = """
+SELECT kind, number, transaction_id FROM earning_numberclaim
+JOIN unnest(%(kinds)s::text[], %(numbers)s::text[]) AS asked (kind, number) USING (kind, number)
+WHERE group_id = %(group_id)s
+"""
+OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
+
+
+def claims(
+    numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime
+) -> list[tuple[str, str]]:
+    """What a purchase with these numbers holds, as kind and claimed number; a receipt's counts per store and day.
+
+    One too long for a till is claimed under the other kinds too: whoever comes second with it meets a unique key,
+    though one door called it a receipt and the other a payment.
+    """
+    claimed = {
+        (kind, canonical(number)): None
+        for kind, number in numbers.items()
+        if kind != NumberClaim.Kind.RECEIPT
+    }
+    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    if receipt:
+        claimed[NumberClaim.Kind.RECEIPT, f"{store or ''}/{_day(paid_at)}/{receipt}"] = None
+    if len(receipt) > LONGEST_OF_A_TILL:
+        claimed |= {(kind, receipt): None for kind in OTHER_KINDS}
+    return list(claimed)
+
+
+def looked_up(numbers: Mapping[str, str]) -> str:
+    """The receipt number that may be known under another kind; empty if its claims see to that, or there is none."""
+    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    return receipt if len(receipt) <= LONGEST_OF_A_TILL else ""
+
+
+def holder(
+    numbers: Mapping[str, str], *, group_id: int, store: int | str | None, paid_at: datetime
+) -> Transaction | None:
+    """The transaction that holds one of these numbers already; a look, not a lock."""
+    wanted = asked(numbers, store=store, paid_at=paid_at)
+    found = holders(wanted, group_id=group_id)
+    return min(found.values(), key=lambda transaction: transaction.pk, default=None)
+
+
+def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
+    """All that may be held already if the purchase is known: its claims, and a till's number among other kinds."""
+    receipt = looked_up(numbers)
+    others = [(kind, receipt) for kind in OTHER_KINDS] if receipt else []
+    return [*claims(numbers, store=store, paid_at=paid_at), *others]
+
+
+def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
+    """Who holds which of many numbers, in two questions."""
+    kinds, numbers = [kind for kind, _number in wanted], [number for _kind, number in wanted]
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, {"group_id": group_id, "kinds": kinds, "numbers": numbers})
+        held = cursor.fetchall()
+    found = Transaction.objects.in_bulk({transaction_id for _kind, _number, transaction_id in held})
+    return {(kind, number): found[transaction_id] for kind, number, transaction_id in held}
+
+
 def claimed(transaction: Transaction) -> list[tuple[str, str]]:
     """What the transaction claims, or would: kind and number."""
-    return [(kind, canonical(number)) for kind, number in transaction.numbers.items()]
+    return claims(transaction.numbers, store=transaction.store_id, paid_at=transaction.paid_at)
 
 
 def lose(*, transaction_id: int, now: datetime, points: int = 0) -> None:
@@ -97,11 +161,11 @@ def worth(transaction: Transaction, points: int) -> int:
 
 def _winner(transaction: Transaction) -> Transaction:
     """Holder of the first of our numbers that is not ours."""
-    ours = Q()
+    ours = Q(kind__in=OTHER_KINDS, number=looked_up(transaction.numbers) or None)
     for kind, number in claimed(transaction):
         ours |= Q(kind=kind, number=number)
-    claims = NumberClaim.objects.filter(ours, group_id=transaction.group_id).exclude(transaction=transaction)
-    return claims.select_related("transaction").order_by("pk")[0].transaction
+    others = NumberClaim.objects.filter(ours, group_id=transaction.group_id).exclude(transaction=transaction)
+    return others.select_related("transaction").order_by("pk")[0].transaction
 
 
 def _differs(one: Transaction, other: Transaction) -> bool:

@@ -213,6 +213,7 @@ def _condition(row: Mapping[str, Any]) -> dict[str, object]:
 def _found(found: object, name: str) -> str:
     words = {
         "True": _("yes"), "False": _("no"), "in force": _("in force"), "none in force": _("none in force"),
+        "not needed": _("not needed: the member handed it in"),
         "within the joining grace": _("within the joining grace"), "before joining": _("before joining"),
     }  # fmt: skip
     text = str(found if found is not None else "")

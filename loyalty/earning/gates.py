@@ -50,7 +50,10 @@ def _refuses(code: str) -> Callable[[Checked], dict[str, object]]:
 
 
 def _is_in_grace(checked: Checked) -> bool:
-    """Before the first consent the grace decides; after it only an interval does: a gap never earns."""
+    """Before the first consent the grace decides; after it only an interval does: a gap never earns.
+
+    Where the door needs none, the membership stands in its place.
+    """
     facts, first = checked.facts, checked.facts.first_consent_at
     return (
         first is not None
@@ -65,7 +68,7 @@ def _is_before_joining(facts: Facts) -> bool:
 
 def _consent_found(checked: Checked) -> str:
     if checked.facts.is_consented:
-        return "in force"
+        return "in force" if checked.facts.is_consent_needed else "not needed"
     if not _is_before_joining(checked.facts):
         return "none in force"
     return "within the joining grace" if _is_in_grace(checked) else "before joining"

@@ -15,7 +15,7 @@ from loyalty.earning.rule_models import Rule as Rule
 from loyalty.earning.rule_models import RuleVersion as RuleVersion
 from loyalty.ledger.models import Posting
 from members.models import Member, Pass
-from pms.models import Mall, MallGroup, Store
+from pms.models import Mall, MallGroup, Store, User
 
 
 class Transaction(models.Model):
@@ -67,6 +67,9 @@ class Transaction(models.Model):
     merchant_name = models.CharField(_("merchant name as reported"), max_length=256, blank=True)
     tender = models.CharField(_("tender"), max_length=32, blank=True)
     item = models.CharField(_("kind of purchase"), max_length=32, blank=True)
+    entered_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("entered by")
+    )
 
     class Meta:
         verbose_name = _("transaction")
@@ -82,6 +85,7 @@ class Transaction(models.Model):
         ]
         indexes = [
             models.Index(F("group"), Upper("payment_number"), name="earning_tx_payment"),
+            models.Index(F("group"), Upper("receipt_number"), name="earning_tx_receipt"),
             models.Index(fields=["member", "-paid_at"], name="earning_tx_member"),
             models.Index(fields=["mall", "-paid_at"], name="earning_tx_mall"),
             models.Index(fields=["store", "amount_cents", "paid_at"], name="earning_tx_alike"),

@@ -1,4 +1,8 @@
-"""The facts a purchase is judged on, read in one statement: who, where, which tier, which consent."""
+"""The facts a purchase is judged on, read in one statement: who, where, which tier, which consent.
+
+A wallet names the member by its own user and needs the member's consent to share payments. The other doors name
+the member: who hands in a receipt shares nothing behind anybody's back, so there membership takes consent's place.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +20,16 @@ from pms.models import Store
 class Purchase:
     """One purchase as a door reports it. `numbers` are as sent, by `NumberClaim.Kind`.
 
-    `submitted_at` is for doors that people use: they have a window, a wallet's notice has none.
+    The payer is a wallet's user, or the `member_id` that the door has found. `submitted_at` is for doors that people
+    use: they have a window, a wallet's notice has none. `entered_by_id` is the login that typed it.
     """
 
     group_id: int
     mall_id: int
     channel: str
-    wallet: str
-    user_id: str
+    wallet: str = ""
+    user_id: str = ""
+    member_id: int | None = None
     amount_cents: int
     currency: str
     paid_at: datetime
@@ -34,6 +40,7 @@ class Purchase:
     tender: str = ""
     item: str = ""
     submitted_at: datetime | None = None
+    entered_by_id: int | None = None
 
 
 class Found(NamedTuple):
@@ -106,7 +113,8 @@ SELECT program.id, program.joining_grace_days, program.manual_window_days, progr
        store.id, coalesce(nullif(store.code, ''), store.pms_label), store.category, store.mall_id, store_mall.tag,
        store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
        tier.code, tier.name_en, tier.name_zh, tier.factor_numerator, tier.factor_denominator,
-       consent.is_in_force, consent.first_at,
+       CASE WHEN %(member_id)s::bigint IS NULL THEN consent.is_in_force ELSE member.joined_at <= %(paid_at)s END,
+       CASE WHEN %(member_id)s::bigint IS NULL THEN consent.first_at ELSE member.joined_at END,
        CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END,
        store.merchant_id, program.duplicate_flag_score, program.duplicate_hold_score, program.duplicate_block_score,
        {LOCKS}
@@ -114,7 +122,8 @@ FROM members_program program
 JOIN pms_mall called_mall ON called_mall.id = %(mall_id)s
 LEFT JOIN members_pass wallet_pass ON wallet_pass.program_id = program.id
     AND wallet_pass.wallet = %(wallet)s AND wallet_pass.user_id = %(user_id)s
-LEFT JOIN members_member member ON member.id = wallet_pass.member_id
+LEFT JOIN members_member member ON member.id = coalesce(%(member_id)s::bigint, wallet_pass.member_id)
+    AND member.program_id = program.id
 LEFT JOIN ledger_pointaccount account ON account.member_id = member.id
 LEFT JOIN ledger_pointaccount pending ON pending.spendable_id = account.id
 LEFT JOIN ledger_pointaccount issued ON issued.program_id = program.id
@@ -154,6 +163,7 @@ def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> 
                 "group_id": purchase.group_id,
                 "wallet": purchase.wallet,
                 "user_id": purchase.user_id,
+                "member_id": purchase.member_id,
                 "store_label": purchase.store_label,
                 "merchant_id": purchase.merchant_id,
                 "paid_at": purchase.paid_at,
@@ -174,6 +184,7 @@ def facts(purchase: Purchase, found: Found) -> Facts:
         paid_at=purchase.paid_at,
         is_member_open=found.member_state == "ACTIVE" and found.pass_state != "CLOSED",
         is_consented=bool(found.is_consented),
+        is_consent_needed=purchase.member_id is None,
         first_consent_at=found.first_consent_at,
         joining_grace_days=found.joining_grace_days,
         is_store_excluded=bool(found.is_store_excluded),
@@ -201,13 +212,15 @@ def is_known_elsewhere(purchase: Purchase) -> bool:
 
 def of(transaction: Transaction) -> Purchase:
     """The purchase a stored transaction reported, to judge it again."""
-    assert transaction.wallet_pass is not None  # only wallet purchases are parked
+    wallet_pass = transaction.wallet_pass
+    is_by_hand = transaction.channel != Transaction.Channel.WALLET
     return Purchase(
         group_id=transaction.group_id,
         mall_id=transaction.mall_id,
         channel=transaction.channel,
-        wallet=transaction.wallet_pass.wallet,
-        user_id=transaction.wallet_pass.user_id,
+        wallet=wallet_pass.wallet if wallet_pass else "",
+        user_id=wallet_pass.user_id if wallet_pass else "",
+        member_id=None if wallet_pass else transaction.member_id,
         amount_cents=transaction.amount_cents,
         currency=transaction.currency,
         paid_at=transaction.paid_at,
@@ -217,5 +230,6 @@ def of(transaction: Transaction) -> Purchase:
         merchant_name=transaction.merchant_name,
         tender=transaction.tender,
         item=transaction.item,
-        submitted_at=None if transaction.channel == Transaction.Channel.WALLET else transaction.recorded_at,
+        submitted_at=transaction.recorded_at if is_by_hand else None,
+        entered_by_id=transaction.entered_by_id,
     )

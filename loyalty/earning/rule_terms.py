@@ -151,6 +151,7 @@ class Facts:
     birth_month: int | None = None
     submitted_at: datetime | None = None
     manual_window_days: int | None = None
+    is_consent_needed: bool = True
     # Every schedule, limit and hold asks for it.
     paid_in_hong_kong: datetime = field(init=False, repr=False, compare=False)
 

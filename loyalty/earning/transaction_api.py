@@ -28,8 +28,10 @@ class Explanation(StaffView):
         claims = NumberClaim.objects.filter(
             group_id=self.mall.group_id, kind__in=NumberClaim.Kind.values, number=canonical(number)
         )
-        known = Q(pk__in=claims.values("transaction_id")) | Q(
-            group_id=self.mall.group_id, payment_number__iexact=number
+        known = (
+            Q(pk__in=claims.values("transaction_id"))
+            | Q(group_id=self.mall.group_id, payment_number__iexact=number)
+            | Q(group_id=self.mall.group_id, receipt_number__iexact=number)
         )
         rows = Transaction.objects.filter(known, mall=self.mall).select_related("award", "store")
         return rows.order_by(F("award__points").desc(nulls_last=True), "pk").first()

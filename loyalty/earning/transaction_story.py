@@ -32,6 +32,7 @@ def what(request: HttpRequest, purchase: Transaction) -> Panel:
         (_("Store"), store),
         (_("Mall"), formats.name_of(purchase.mall)),
         (_("Channel"), formats.word(purchase.get_channel_display())),
+        *([(_("Entered by"), purchase.entered_by)] if purchase.entered_by_id else []),
         (_("Paid"), formats.moment(purchase.paid_at)),
         (_("Recorded"), formats.moment(purchase.recorded_at)),
     ])  # fmt: skip

@@ -68,6 +68,23 @@ def try_payment(payment: Payment, *, ruleset: Sequence[RuleTerms] | None = None)
     return Trial(facts=facts, judgement=judgement, lots=lots, ruleset=used, rooms=rooms)
 
 
+def try_purchase(purchase: Purchase) -> Trial:
+    """What `awards.earn` would give for a real purchase now, but for another one that comes first."""
+    found = purchases.find(purchase, is_trial=True)
+    facts = purchases.facts(purchase, found)
+    ruleset = decisions.in_force(found, purchase.paid_at)
+    limited = rules.limited(facts, ruleset)
+    budgets = BudgetUse.objects.filter(rule__in=[terms.rule_id for terms in limited.values()])
+    used = {f"{rule_id}/budget": used for rule_id, used in budgets.values_list("rule_id", "used")}
+    uses = CapUse.objects.filter(account=found.account_id, key__in=list(limited))
+    used |= dict(uses.values_list("key", "used"))
+    rooms = {key: _amount(key, terms) - used.get(key, 0) for key, terms in limited.items()}
+    judgement = rules.judge(facts, ruleset, rooms)
+    expires = (found.expiry, found.expiry_count)
+    lots = decisions.new_lots(judgement, facts, ruleset, expires=expires, now=purchase.paid_at)
+    return Trial(facts=facts, judgement=judgement, lots=lots, ruleset=ruleset, rooms=rooms)
+
+
 def in_force(program: Program, at: datetime) -> list[RuleTerms]:
     newest = (
         RuleVersion.objects.filter(rule__program=program).order_by("-pk").values_list("pk", flat=True).first()

@@ -5,7 +5,7 @@ appends; `lapse` and `free` take many accounts in one. Callers own the atomic bl
 `expiry.py` and `redemptions.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -305,6 +305,12 @@ def _post_many(statement: str, *, account_ids: Sequence[int], as_of: datetime, n
 def lock(*, member_id: int) -> PointAccount:
     """The member's account under its row lock, until the caller's block ends."""
     return _locked().get(member_id=member_id)
+
+
+def lock_all(*, member_ids: Collection[int]) -> None:
+    """The accounts of several members, in one order for everybody, until the caller's block ends."""
+    accounts = PointAccount.objects.select_for_update(no_key=True).filter(member__in=member_ids)
+    list(accounts.order_by("pk").values_list("pk"))
 
 
 def lock_account(*, account_id: int) -> PointAccount:

@@ -1,5 +1,13 @@
 """One factory per model, for real rows that belong together. Use `.create()`, whose type is the model."""
 
+from tests.factories.doors import (
+    CounterEntryFactory,
+    ImportChunkFactory,
+    ImportJobFactory,
+    ImportRowFactory,
+    PartnerKeyFactory,
+    PartnerRequestFactory,
+)
 from tests.factories.moment import MOMENT
 from tests.factories.people import (
     ConsentFactory,
@@ -68,11 +76,15 @@ __all__ = [
     "ConsentFactory",
     "ContactChangeFactory",
     "CorrectionFactory",
+    "CounterEntryFactory",
     "CredentialFactory",
     "CredentialKeyFactory",
     "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
+    "ImportChunkFactory",
+    "ImportJobFactory",
+    "ImportRowFactory",
     "LedgerBlockFactory",
     "MallFactory",
     "MallGroupFactory",
@@ -81,6 +93,8 @@ __all__ = [
     "MemberTierFactory",
     "NotificationFactory",
     "NumberClaimFactory",
+    "PartnerKeyFactory",
+    "PartnerRequestFactory",
     "PassCallFactory",
     "PassFactory",
     "PassUpdateFactory",

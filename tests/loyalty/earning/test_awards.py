@@ -60,7 +60,73 @@ def test_a_number_earns_once_whatever_channel_it_comes_by(member: Shopper, secon
 
     assert (outcome.verdict, outcome.version) == (Verdict.RECORDED, None)
     assert (latest().state, member.balance) == ("DUPLICATE", 138)
-    assert NumberClaim.objects.get().number == "N-1"
+    assert NumberClaim.objects.get().number.rpartition("/")[2] == "N-1"
+
+
+def test_a_receipt_number_counts_per_store_and_day_in_hong_kong(member: Shopper) -> None:
+    other = factories.StoreFactory.create(mall=member.store.mall)
+    member.pays(13890, numbers={"RECEIPT": "000123"}, paid_at=TUESDAY)
+
+    member.pays(13890, numbers={"RECEIPT": "000123"}, paid_at=TUESDAY + timedelta(days=1))
+    member.pays(13890, numbers={"RECEIPT": "000123"}, paid_at=TUESDAY, store_label=other.pms_label)
+
+    claimed = sorted(NumberClaim.objects.values_list("number", flat=True))
+    stores = (member.store.pk, other.pk)
+    assert claimed == sorted(
+        [f"{stores[0]}/2026-03-10/000123", f"{stores[0]}/2026-03-11/000123", f"{stores[1]}/2026-03-10/000123"]
+    )
+    assert member.balance == 3 * 138
+
+
+@pytest.mark.parametrize("kind", ["PAYMENT", "MAINLAND", "ACQUIRER"])
+def test_a_receipt_is_looked_up_among_the_other_kinds(member: Shopper, kind: str) -> None:
+    member.pays(13890, numbers={kind: "T-77"})
+
+    member.pays(13890, channel="COUNTER", numbers={"RECEIPT": "t-77"})
+
+    assert (latest().state, member.balance) == ("DUPLICATE", 138)
+    assert Award.objects.get(transaction=latest()).reasons[0]["values"]["channel"] == "WALLET"
+
+
+def test_a_payment_number_that_came_as_a_receipt_is_not_paid_again_on_another_day(member: Shopper) -> None:
+    number = "22023041200135606000000000297866"
+    member.pays(13890, channel="COUNTER", numbers={"RECEIPT": number}, paid_at=TUESDAY)
+
+    member.pays(13890, numbers={"PAYMENT": number}, paid_at=TUESDAY - timedelta(days=1))
+
+    assert (latest().state, member.balance) == ("DUPLICATE", 138)
+
+
+def test_a_member_without_a_wallet_earns_when_a_door_names_them(member: Shopper) -> None:
+    person = factories.MemberFactory.create(program=member.wallet_pass.program, joined_at=TUESDAY)
+
+    outcome = member.pays(
+        13890, channel="COUNTER", wallet="", user_id="", member_id=person.pk, numbers={"RECEIPT": "R1"}
+    )
+
+    assert (outcome.member_id, latest().member_id, latest().wallet_pass_id) == (person.pk, person.pk, None)
+    assert (latest().state, PointAccount.objects.get(member=person).balance) == ("EARNED", 138)
+    conditions = {row["condition"]: row["found"] for row in Award.objects.get().conditions}
+    assert conditions["CONSENT"] == "not needed"
+
+
+def test_a_receipt_from_before_the_membership_earns_nothing(member: Shopper) -> None:
+    joined = TUESDAY + timedelta(days=3)
+    person = factories.MemberFactory.create(program=member.wallet_pass.program, joined_at=joined)
+
+    member.pays(
+        13890, channel="COUNTER", wallet="", user_id="", member_id=person.pk, numbers={"RECEIPT": "R1"}
+    )
+
+    assert Award.objects.get().reasons[0]["code"] == "BEFORE_JOINING"
+
+
+def test_a_member_of_another_program_is_nobody_here(member: Shopper) -> None:
+    stranger = factories.MemberFactory.create()
+
+    outcome = member.pays(13890, wallet="", user_id="", member_id=stranger.pk, numbers={"RECEIPT": "R1"})
+
+    assert (outcome.verdict, Transaction.objects.count()) == (Verdict.WAITING, 0)
 
 
 def test_a_loser_holds_no_award_of_its_own_and_keeps_its_numbers_as_text(member: Shopper) -> None:

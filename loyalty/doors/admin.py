@@ -1,0 +1,7 @@
+"""Registers the doors' screens; each stands in a module of its own."""
+
+from loyalty.doors import (
+    counter_desk,  # noqa: F401  (registers its screen)
+    partner_screens,  # noqa: F401  (registers its screen)
+    receipt_screens,  # noqa: F401  (registers its screen)
+)

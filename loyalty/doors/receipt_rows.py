@@ -1,0 +1,164 @@
+"""From a file's lines to rows with a fate: what each says, what is wrong with it, who holds its number already.
+
+Reads the ledger's side and writes nothing.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from loyalty.doors import slips
+from loyalty.doors.models import ImportJob, ImportRow
+from loyalty.doors.receipt_files import NAMED, REQUIRED, Line
+from loyalty.doors.slips import FieldRefused, Slip, Stores
+from loyalty.earning import duplicates
+from loyalty.earning.models import Transaction
+
+Fate = ImportRow.Fate
+# What a spreadsheet would take for a formula, full-width signs too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+# The same number in two rows of one file: the first stands, unless they disagree, then nobody can tell which is right.
+DOUBLED = """
+WITH doubled AS (
+    SELECT id, row_number() OVER one AS place, first_value(line) OVER one AS first,
+        min(concat_ws('/', amount_cents, member_id, store_id)) OVER whole
+            <> max(concat_ws('/', amount_cents, member_id, store_id)) OVER whole AS differs,
+        count(*) OVER whole AS times
+    FROM doors_importrow WHERE job_id = %(job_id)s AND claim <> '' AND fate <> 'FAULTY'
+    WINDOW one AS (PARTITION BY claim ORDER BY line), whole AS (PARTITION BY claim)
+)
+UPDATE doors_importrow SET fate = 'FAULTY', faults = jsonb_build_array(jsonb_build_object(
+    'field', 'number', 'code', CASE WHEN differs THEN 'DOUBLED_OTHERWISE' ELSE 'DOUBLED' END, 'line', doubled.first))
+FROM doubled WHERE doubled.id = doors_importrow.id AND times > 1 AND (differs OR place > 1)
+"""
+
+
+def judge(job: ImportJob, found: Collection[Line], stores: Stores, *, now: datetime) -> list[ImportRow]:
+    """The rows of these lines, unsaved."""
+    texts = {line.cells.get("member", "") for line in found if not line.fault}
+    named = slips.members_named([text for text in texts if text], group_id=job.mall.group_id)
+    rows = [_row(job, line, stores, named, now=now) for line in found]
+    settle([row for row in rows if row.fate != Fate.FAULTY], group_id=job.mall.group_id)
+    return rows
+
+
+def settle(rows: Collection[ImportRow], *, group_id: int) -> None:
+    """Whether each is new, known, or at odds with what is known, as it is now."""
+    asked = [(row, _asked(row)) for row in rows]
+    held = duplicates.holders({pair for _row, pairs in asked for pair in pairs}, group_id=group_id)
+    for row, pairs in asked:
+        row.earlier = next((held[pair] for pair in pairs if pair in held), None)
+        row.fate = Fate.READY
+        if row.earlier:
+            row.fate = Fate.KNOWN if slips.is_same(slip_of(row), row.earlier) else Fate.CONFLICT
+    _settle_conflicts([row for row in rows if row.fate == Fate.CONFLICT], group_id=group_id)
+
+
+def slip_of(row: ImportRow, *, by_id: int | None = None) -> Slip:
+    assert row.store is not None  # a row without faults has all of them
+    assert row.member_id is not None
+    assert row.amount_cents is not None
+    return Slip(
+        store=row.store,
+        member_id=row.member_id,
+        channel=Transaction.Channel.IMPORT,
+        amount_cents=row.amount_cents,
+        paid_at=_paid(row),
+        number=row.number,
+        kind=row.kind,
+        tender=row.tender,
+        by_id=by_id,
+    )
+
+
+def find_doubles(job: ImportJob) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(DOUBLED, {"job_id": job.pk})
+
+
+def _row(
+    job: ImportJob, line: Line, stores: Stores, named: dict[str, set[int]], *, now: datetime
+) -> ImportRow:
+    row = ImportRow(job=job, line=line.number, fate=Fate.READY)
+    faults = [{"field": "line", "code": line.fault}] if line.fault else _unsound(line)
+    if not faults:
+        readers = _readers(line.cells, stores, named, now=now)
+        faults = list(_read(row, readers))
+    if not row.number and not faults:
+        faults = [{"field": "number", "code": "MISSING"}]
+    if faults:
+        return ImportRow(job=job, line=line.number, fate=Fate.FAULTY, faults=faults)
+    [(kind, number), *_others] = duplicates.claims(
+        {row.kind: row.number}, store=row.store_id, paid_at=_paid(row)
+    )
+    row.claim = f"{kind}/{number}"
+    return row
+
+
+def _readers(
+    cells: dict[str, str], stores: Stores, named: dict[str, set[int]], *, now: datetime
+) -> dict[str, Callable[[], Any]]:
+    """By column: each gives the attributes it decides."""
+    return {
+        "number": lambda: {"number": slips.read_number(cells["number"])},
+        "number_kind": lambda: {"kind": slips.read_kind(cells.get("number_kind", ""))},
+        "store": lambda: {"store": stores.named(cells["store"])},
+        "amount": lambda: {"amount_cents": slips.read_dollars(cells["amount"])},
+        "paid_at": lambda: {"paid_at": slips.read_moment(cells["paid_at"], now=now)},
+        "member": lambda: {"member_id": slips.the_member(cells["member"], named)},
+        "tender": lambda: {"tender": slips.read_tender(cells.get("tender", ""))},
+    }
+
+
+def _read(row: ImportRow, readers: dict[str, Callable[[], Any]]) -> Iterable[dict[str, str]]:
+    for column, reader in readers.items():
+        try:
+            for name, value in reader().items():
+                setattr(row, name, value)
+        except FieldRefused as refused:
+            yield {"field": column, "code": refused.code}
+
+
+def _unsound(line: Line) -> list[dict[str, str]]:
+    """What is wrong with the cells before anybody asks what they mean."""
+    cells = line.cells
+    faults = [{"field": name, "code": "MISSING"} for name in REQUIRED if not cells[name].strip()]
+    faults += [{"field": name, "code": "FORMULA"} for name in NAMED if _is_formula(name, cells.get(name, ""))]
+    # A number cell has lost its leading zeros, and digits beyond the fifteenth.
+    faults += [{"field": "number", "code": "NUMBER_LOST_DIGITS"}] * ("number" in line.typed)
+    return faults
+
+
+def _is_formula(name: str, text: str) -> bool:
+    """A phone begins with + and a negative amount with -; they have sentences of their own."""
+    rest = text[1:].replace(" ", "").replace("-", "")
+    if name == "member" and text.startswith("+") and rest.isascii() and rest.isdigit():
+        return False
+    if name == "amount" and text.startswith("-") and rest.replace(".", "", 1).isdigit():
+        return False
+    return text.startswith(FORMULA)
+
+
+def _asked(row: ImportRow) -> list[tuple[str, str]]:
+    return duplicates.asked({row.kind: row.number}, store=row.store_id, paid_at=_paid(row))
+
+
+def _settle_conflicts(rows: Collection[ImportRow], *, group_id: int) -> None:
+    """A conflict that was recorded by an earlier file is known, and not put before people again."""
+    for row in rows:
+        column = "receipt_number" if row.kind == "RECEIPT" else f"{row.kind.lower()}_number"
+        same = Transaction.objects.filter(
+            **{f"{column}__iexact": row.number}, group_id=group_id, store=row.store_id, member=row.member_id,
+            amount_cents=row.amount_cents or 0, paid_at=_paid(row), channel=Transaction.Channel.IMPORT,
+        )  # fmt: skip
+        recorded = same.order_by("pk").first()
+        if recorded:
+            row.fate, row.earlier = Fate.KNOWN, recorded
+
+
+def _paid(row: ImportRow) -> datetime:
+    assert row.paid_at is not None  # read before anything is asked
+    return row.paid_at

@@ -1,0 +1,285 @@
+"""The life of a receipt file: taken in, checked, and imported when somebody says so; each row once, whoever dies.
+
+The check writes rows of the job and nothing else. The import commits a batch at a time, points and progress together,
+so that a job taken up again goes on where the last batch ended.
+"""
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import IO, Any
+
+from django.db import IntegrityError, OperationalError, connection
+from django.db.models import Count, F, Q, Sum
+from django.db.transaction import atomic
+
+from loyalty.doors import receipt_files, receipt_rows, slips
+from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
+from loyalty.doors.receipt_files import FileRefused
+from loyalty.doors.slips import FieldRefused
+from loyalty.earning import tiers
+from loyalty.ledger import postings
+from pms.models import Mall, User
+
+log = logging.getLogger(__name__)
+
+State = ImportJob.State
+Fate = ImportRow.Fate
+PIECE = 1024 * 1024
+CHECKED_AT_ONCE = 1000
+# Members' accounts are locked for one batch, and a wallet's notice waits 300 ms for one.
+EARNED_AT_ONCE = 50
+ATTEMPTS = 6
+# Of advisory locks: the first half of a job's.
+LOCK = 0x1A9C
+# Only then worth a look; whether its worker is dead, the job's lock tells.
+LOST_AFTER = timedelta(seconds=5)
+
+
+class Canceled(Exception):
+    """Somebody canceled the job, or another worker has taken it."""
+
+
+def accept(
+    *, mall: Mall, file: IO[bytes], name: str, by: User | None, now: datetime
+) -> tuple[ImportJob, bool]:
+    """The job of this file, and whether it is a new one: the same file is one job, however often it is sent."""
+    digest, size = _measured(file)
+    if size > receipt_files.LARGEST:
+        raise FileRefused("TOO_LARGE")
+    if not size:
+        raise FileRefused("EMPTY")
+    known = _known(mall, digest)
+    if known:
+        return known, False
+    try:
+        return _accept(mall, file, digest, name, by, now=now), True
+    except IntegrityError:
+        # The same file was sent a moment earlier.
+        known = _known(mall, digest)
+        if known is None:
+            raise
+        return known, False
+
+
+def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
+    """Say what would become of every row. The message may come any number of times."""
+    with _taken(job_id, State.CHECKING) as job:
+        if job:
+            _check(job, clock)
+
+
+def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
+    with _guarded(job, clock):
+        ImportRow.objects.filter(job=job).delete()
+        with _content(job) as file, receipt_files.lines(file) as found:
+            _check_all(job, found, clock)
+        receipt_rows.find_doubles(job)
+        _end_check(job, now=clock())
+
+
+def approve(*, job: ImportJob, now: datetime) -> bool:
+    """Let it be imported; False if it is not waiting for that."""
+    checked = ImportJob.objects.filter(pk=job.pk, state=State.CHECKED)
+    to_do = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT]).count()
+    return bool(checked.update(state=State.RUNNING, done_count=F("row_count") - to_do, moved_at=now))
+
+
+def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
+    """Import what was checked. The message may come any number of times."""
+    with _taken(job_id, State.RUNNING) as job:
+        if job:
+            _run(job, clock)
+
+
+def _run(job: ImportJob, clock: Callable[[], datetime]) -> None:
+    with _guarded(job, clock):
+        stores = slips.Stores(job.mall)
+        while _batch(job, stores, clock):
+            pass
+        ImportJob.objects.filter(pk=job.pk, state=State.RUNNING).update(
+            state=State.DONE, ended_at=clock(), moved_at=clock()
+        )
+
+
+def cancel(*, job: ImportJob, now: datetime) -> bool:
+    """Stop at the end of a batch; what was recorded stays."""
+    is_open = ImportJob.objects.filter(pk=job.pk, state__in=[State.CHECKING, State.CHECKED, State.RUNNING])
+    is_canceled = bool(is_open.update(state=State.CANCELED, ended_at=now, moved_at=now))
+    if is_canceled:
+        ImportChunk.objects.filter(job=job).delete()
+    return is_canceled
+
+
+def lost(*, now: datetime) -> list[tuple[int, str]]:
+    """Jobs whose worker died, or that no worker was told of."""
+    moving = Q(state__in=[State.CHECKING, State.RUNNING])
+    found = ImportJob.objects.filter(moving, moved_at__lt=now - LOST_AFTER)
+    return list(found.values_list("pk", "state"))
+
+
+def counts(job: ImportJob) -> dict[str, int]:
+    """Rows by fate, those recorded by their transaction's state, and the points they gave."""
+    rows = ImportRow.objects.filter(job=job)
+    by_fate = rows.order_by().values_list("fate").annotate(Count("pk"))
+    recorded = rows.filter(fate=Fate.RECORDED).order_by()
+    by_state = recorded.values_list("transaction__state").annotate(Count("pk"))
+    points = recorded.aggregate(points=Sum("transaction__award__points", default=0))
+    return {**dict(by_fate), **{f"RECORDED_{state}": count for state, count in by_state}, **points}
+
+
+def _measured(file: IO[bytes]) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    file.seek(0)
+    while piece := file.read(PIECE):
+        digest.update(piece)
+        size += len(piece)
+        if size > receipt_files.LARGEST:
+            break
+    file.seek(0)
+    return digest.hexdigest(), size
+
+
+def _known(mall: Mall, digest: str) -> ImportJob | None:
+    gone = [State.REFUSED, State.CANCELED, State.FAILED]
+    return ImportJob.objects.filter(mall=mall, digest=digest).exclude(state__in=gone).first()
+
+
+@atomic
+def _accept(
+    mall: Mall, file: IO[bytes], digest: str, name: str, by: User | None, *, now: datetime
+) -> ImportJob:
+    job = ImportJob.objects.create(
+        mall=mall,
+        file_name=_shown(name),
+        digest=digest,
+        asked_by=by,
+        asked_at=now,
+        moved_at=now,
+    )
+    number = 0
+    while piece := file.read(PIECE):
+        ImportChunk.objects.create(job=job, number=number, content=piece)
+        number += 1
+    return job
+
+
+def _shown(name: str) -> str:
+    """A file's name is only ever shown; control and direction marks are left out."""
+    return "".join(letter for letter in name if letter.isprintable())[-255:] or "-"
+
+
+@contextmanager
+def _taken(job_id: int, state: ImportJob.State) -> Iterator[ImportJob | None]:
+    """The job, for one worker at a time; PostgreSQL gives it free at once when the worker dies. Else None."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, job_id])
+        if not cursor.fetchone()[0]:
+            yield None
+            return
+        try:
+            yield ImportJob.objects.select_related("mall__group").filter(pk=job_id, state=state).first()
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, job_id])
+
+
+@contextmanager
+def _guarded(job: ImportJob, clock: Callable[[], datetime]) -> Iterator[None]:
+    """A refused file is an answer, a canceled job needs none, and anything else is an engineer's."""
+    try:
+        yield
+    except Canceled:
+        return
+    except FileRefused as refused:
+        _end(job, State.REFUSED, now=clock(), refusal=refused.code, refusal_detail=refused.detail[:255])
+    except OperationalError:
+        # The database is away; the job stays as it is and is taken up again.
+        raise
+    except Exception:
+        log.exception("receipt file %d failed", job.pk)
+        _end(job, State.FAILED, now=clock())
+
+
+def _end(job: ImportJob, state: ImportJob.State, *, now: datetime, **values: Any) -> None:
+    moving = ImportJob.objects.filter(pk=job.pk, state__in=[State.CHECKING, State.RUNNING])
+    if moving.update(state=state, ended_at=now, moved_at=now, **values):
+        ImportChunk.objects.filter(job=job).delete()
+
+
+@contextmanager
+def _content(job: ImportJob) -> Iterator[IO[bytes]]:
+    """The file, on this machine's disk for as long as it is read."""
+    with tempfile.TemporaryFile() as file:
+        for pk in ImportChunk.objects.filter(job=job).order_by("number").values_list("pk", flat=True):
+            file.write(ImportChunk.objects.values_list("content", flat=True).get(pk=pk))
+        file.seek(0)
+        yield file
+
+
+def _check_all(job: ImportJob, found: Iterator[Any], clock: Callable[[], datetime]) -> None:
+    stores, done = slips.Stores(job.mall), 0
+    while batch := list(islice(found, CHECKED_AT_ONCE)):
+        with atomic():
+            rows = receipt_rows.judge(job, batch, stores, now=clock())
+            ImportRow.objects.bulk_create(rows)
+            done += len(rows)
+            _move(job, State.CHECKING, now=clock(), done_count=done)
+
+
+@atomic
+def _end_check(job: ImportJob, *, now: datetime) -> None:
+    count = ImportRow.objects.filter(job=job).count()
+    _move(job, State.CHECKING, now=now, row_count=count, state=State.CHECKED)
+    ImportChunk.objects.filter(job=job).delete()
+
+
+def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) -> int:
+    """One batch, again if it met another lock in the wrong order; 0 when nothing is left."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _earn_batch(job, stores, now=clock())
+        except OperationalError:
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError  # the loop returns or raises
+
+
+@atomic
+def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
+    open_rows = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT])
+    rows = list(open_rows.select_for_update(of=("self",)).order_by("member_id", "line")[:EARNED_AT_ONCE])
+    if not rows:
+        return 0
+    for row in rows:
+        row.store = stores.by_id[row.store_id or 0]
+    postings.lock_all(member_ids={row.member_id or 0 for row in rows})
+    receipt_rows.settle(rows, group_id=job.mall.group_id)
+    for row in rows:
+        if row.fate != Fate.KNOWN:
+            _earn(row, job, now=now)
+    # Members stand together in a batch, and a tier depends only on their spend in the end.
+    for member_id in {row.member_id for row in rows if row.fate == Fate.RECORDED}:
+        tiers.review(member_id=member_id or 0, now=now)
+    ImportRow.objects.bulk_update(rows, ["fate", "earlier", "transaction", "faults"])
+    _move(job, State.RUNNING, now=now, done_count=job.done_count + len(rows))
+    job.done_count += len(rows)
+    return len(rows)
+
+
+def _earn(row: ImportRow, job: ImportJob, *, now: datetime) -> None:
+    try:
+        slip = receipt_rows.slip_of(row, by_id=job.asked_by_id)
+        row.transaction_id = slips.earn(slip, now=now, reviews_tier=False)
+        row.fate = Fate.RECORDED
+    except FieldRefused as refused:
+        row.fate, row.faults = Fate.FAULTY, [{"field": refused.field, "code": refused.code}]
+
+
+def _move(job: ImportJob, during: ImportJob.State, *, now: datetime, **values: Any) -> None:
+    """Progress, in the batch's own block; raises if the job is not this worker's to go on with."""
+    if not ImportJob.objects.filter(pk=job.pk, state=during).update(moved_at=now, **values):
+        raise Canceled

@@ -1,0 +1,280 @@
+"""A purchase as somebody hands it in: read field by field, looked at before it is saved, then handed to earning.
+
+Counter, tills and files share this, so a number, an amount or a time means the same at every door. A door asks
+no consent to share payments: whoever hands a receipt in has shared it. These doors never park; they refuse.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from loyalty.earning import awards, duplicates, trials
+from loyalty.earning.models import NumberClaim, Transaction
+from loyalty.earning.purchases import Purchase
+from loyalty.earning.trials import Trial
+from members import lookup
+from members.models import Member, Pass
+from pms.clock import HONG_KONG
+from pms.models import Mall, Store
+
+HIGHEST_CENTS = 10**10
+# Tills' clocks run ahead of ours by this much at most.
+AHEAD = timedelta(minutes=10)
+NUMBER = re.compile(r"[A-Za-z0-9_-]{1,128}")
+LOST_DIGITS = re.compile(r"[+-]?\d+(\.\d+)?E[+-]?\d+", re.IGNORECASE)
+DOLLARS = re.compile(r"(0|[1-9]\d{0,12})(\.\d+)?")
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?")
+WORD = re.compile(r"[A-Z0-9_-]{0,32}")
+
+FAULTS: dict[str, Promise] = {
+    "MISSING": _("It is missing."),
+    "FORMULA": _("It begins like a formula (=, +, - or @); formulas are never read."),
+    "NUMBER_UNREADABLE": _("A number has letters, digits, - and _ only, 128 at most."),
+    "NUMBER_LOST_DIGITS": _("The spreadsheet has cut this number's digits; format the column as text."),
+    "NUMBER_KIND_UNKNOWN": _("The kind is one of PAYMENT, MAINLAND, ACQUIRER, RECEIPT, or empty."),
+    "STORE_UNKNOWN": _("No store of this mall has this code or PMS label."),
+    "STORE_OF_ANOTHER_MALL": _("This store is in another mall."),
+    "STORE_AMBIGUOUS": _("Several stores have this code; use the PMS label."),
+    "STORE_SUSPENDED": _("The store or the mall is suspended."),
+    "MEMBER_UNKNOWN": _("No member has this card number, phone or user ID."),
+    "MEMBER_AMBIGUOUS": _("Several members match this; use the card number."),
+    "AMOUNT_UNREADABLE": _("An amount is written like 1234.50, without signs, commas or words."),
+    "AMOUNT_NOT_CENTS": _("An amount is a whole number of cents, without quotes."),
+    "AMOUNT_NEGATIVE": _("An amount is never negative; refunds have their own way."),
+    "AMOUNT_FRACTION": _("An amount has no fractions of a cent."),
+    "AMOUNT_TOO_LARGE": _("The amount is too large to be true."),
+    "CURRENCY_UNREADABLE": _("A currency has three capital letters, such as HKD."),
+    "PAID_AT_UNREADABLE": _("A time is written like 2026-11-21 14:32, and must exist."),
+    "PAID_AT_WITHOUT_ZONE": _("A time needs its zone, such as +08:00."),
+    "PAID_IN_FUTURE": _("It cannot have been paid in the future."),
+    "TENDER_UNREADABLE": _("A tender is one word of letters, digits, - and _, 32 at most."),
+    "FIELD_UNKNOWN": _("Nothing here has this name."),
+    "NOT_TEXT": _("It must be text."),
+    "DOUBLED": _("The same receipt stands on an earlier line of this file."),
+    "DOUBLED_OTHERWISE": _("The same number stands on another line with another amount or member."),
+    "COLUMNS": _("The line does not have as many cells as the heading."),
+    "TOO_LONG": _("The cell is longer than anything it could be."),
+}
+
+
+class FieldRefused(Exception):
+    """One field cannot be taken; `code` is in FAULTS."""
+
+    def __init__(self, field: str, code: str) -> None:
+        super().__init__(field, code)
+        self.field, self.code = field, code
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slip:
+    """What was handed in, read and found. Without a number nothing but its likeness to others tells it again."""
+
+    store: Store
+    member_id: int
+    channel: str
+    amount_cents: int
+    paid_at: datetime
+    number: str = ""
+    kind: str = NumberClaim.Kind.RECEIPT
+    currency: str = "HKD"
+    tender: str = ""
+    by_id: int | None = None
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        return {str(self.kind): self.number} if self.number else {}
+
+    def purchase(self, *, now: datetime) -> Purchase:
+        return Purchase(
+            group_id=self.store.group_id,
+            mall_id=self.store.mall_id,
+            channel=self.channel,
+            member_id=self.member_id,
+            amount_cents=self.amount_cents,
+            currency=self.currency,
+            paid_at=self.paid_at,
+            numbers=self.numbers,
+            store_label=self.store.pms_label,
+            merchant_id="",
+            merchant_name="",
+            tender=self.tender,
+            submitted_at=now,
+            entered_by_id=self.by_id,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What handing it in would do. `earlier` holds its number already; `is_same`: nothing is different about it."""
+
+    trial: Trial
+    earlier: Transaction | None
+    is_same: bool
+
+
+def look(slip: Slip, *, now: datetime) -> Look:
+    """Writes nothing."""
+    earlier = holder(slip)
+    return Look(
+        trial=trials.try_purchase(slip.purchase(now=now)),
+        earlier=earlier,
+        is_same=earlier is not None and is_same(slip, earlier),
+    )
+
+
+def holder(slip: Slip) -> Transaction | None:
+    return duplicates.holder(
+        slip.numbers, group_id=slip.store.group_id, store=slip.store.pk, paid_at=slip.paid_at
+    )
+
+
+def is_same(slip: Slip, earlier: Transaction) -> bool:
+    """The same purchase with nothing to look at: it may be left out without a trace."""
+    return (slip.store.pk, slip.member_id, slip.amount_cents, slip.currency) == (
+        earlier.store_id, earlier.member_id, earlier.amount_cents, earlier.currency,
+    )  # fmt: skip
+
+
+def hand_in(slip: Slip, *, now: datetime) -> Transaction:
+    """Record it and give what it deserves; must run in its caller's atomic block."""
+    return Transaction.objects.select_related("award", "store").get(pk=earn(slip, now=now))
+
+
+def earn(slip: Slip, *, now: datetime, reviews_tier: bool = True) -> int:
+    """As `hand_in`, but only the transaction's id, for those who bring many."""
+    outcome = awards.earn(purchase=slip.purchase(now=now), now=now, reviews_tier=reviews_tier)
+    if outcome.transaction_id is None:
+        raise FieldRefused("store", "STORE_SUSPENDED")
+    return outcome.transaction_id
+
+
+def read_number(text: str) -> str:
+    """As it stands on the receipt, without blanks around it; empty if there is none."""
+    number = unicodedata.normalize("NFKC", text.strip(" \t"))
+    if LOST_DIGITS.fullmatch(number):
+        raise FieldRefused("number", "NUMBER_LOST_DIGITS")
+    if number and not NUMBER.fullmatch(number):
+        raise FieldRefused("number", "NUMBER_UNREADABLE")
+    return number
+
+
+def read_kind(text: str) -> str:
+    kind = text.strip().upper() or NumberClaim.Kind.RECEIPT
+    if kind not in NumberClaim.Kind.values:
+        raise FieldRefused("number_kind", "NUMBER_KIND_UNKNOWN")
+    return str(kind)
+
+
+def read_dollars(text: str) -> int:
+    """HK$ as a decimal text, in cents."""
+    amount = text.strip()
+    if not DOLLARS.fullmatch(amount):
+        is_negative = bool(DOLLARS.fullmatch(amount.removeprefix("-")))
+        raise FieldRefused("amount", "AMOUNT_NEGATIVE" if is_negative else "AMOUNT_UNREADABLE")
+    cents = Decimal(amount) * 100
+    if cents != cents.to_integral_value():
+        raise FieldRefused("amount", "AMOUNT_FRACTION")
+    return checked_cents(int(cents), field="amount")
+
+
+def checked_cents(cents: int, *, field: str) -> int:
+    if cents < 0:
+        raise FieldRefused(field, "AMOUNT_NEGATIVE")
+    if cents > HIGHEST_CENTS:
+        raise FieldRefused(field, "AMOUNT_TOO_LARGE")
+    return cents
+
+
+def read_moment(text: str, *, now: datetime, needs_zone: bool = False) -> datetime:
+    """An ISO date and time; without a zone it is Hong Kong's."""
+    written = text.strip()
+    try:
+        moment = datetime.fromisoformat(written) if MOMENT.fullmatch(written) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise FieldRefused("paid_at", "PAID_AT_UNREADABLE")
+    if moment.tzinfo is None and needs_zone:
+        raise FieldRefused("paid_at", "PAID_AT_WITHOUT_ZONE")
+    return checked_moment(moment if moment.tzinfo else moment.replace(tzinfo=HONG_KONG), now=now)
+
+
+def checked_moment(moment: datetime, *, now: datetime) -> datetime:
+    if moment.year < 2000:
+        raise FieldRefused("paid_at", "PAID_AT_UNREADABLE")
+    if moment > now + AHEAD:
+        raise FieldRefused("paid_at", "PAID_IN_FUTURE")
+    return moment
+
+
+def read_tender(text: str) -> str:
+    tender = text.strip().upper().replace(" ", "_")
+    if not WORD.fullmatch(tender):
+        raise FieldRefused("tender", "TENDER_UNREADABLE")
+    return tender
+
+
+class Stores:
+    """The stores of a mall's group by code and PMS label, read once; only those of the mall may be named."""
+
+    def __init__(self, mall: Mall) -> None:
+        self.mall_id = mall.pk
+        self.known: dict[str, list[Store]] = {}
+        self.by_id: dict[int, Store] = {}
+        for store in Store.objects.filter(group_id=mall.group_id).select_related("mall"):
+            self.by_id[store.pk] = store
+            for name in {store.code.upper(), store.pms_label.upper()} - {""}:
+                self.known.setdefault(name, []).append(store)
+
+    def named(self, text: str) -> Store:
+        found = self.known.get(text.strip().upper(), [])
+        here = [store for store in found if store.mall_id == self.mall_id]
+        if len(here) > 1:
+            raise FieldRefused("store", "STORE_AMBIGUOUS")
+        if not here:
+            raise FieldRefused("store", "STORE_OF_ANOTHER_MALL" if found else "STORE_UNKNOWN")
+        return checked_store(here[0])
+
+
+def checked_store(store: Store) -> Store:
+    if store.state != Store.State.ACTIVE or store.mall.state != Mall.State.ACTIVE:
+        raise FieldRefused("store", "STORE_SUSPENDED")
+    return store
+
+
+def members_named(texts: Iterable[str], *, group_id: int) -> dict[str, set[int]]:
+    """Members by card number, phone or wallet user ID, in three questions however many are asked for."""
+    wanted = {text: text.strip() for text in texts}
+    cards = {text: name.upper() for text, name in wanted.items() if name}
+    phones = {text: lookup.phone_of(name) for text, name in wanted.items() if name}
+    members = Member.objects.filter(program__group=group_id)
+    by_card = _ids(members.filter(card_number__in=set(cards.values())).values_list("card_number", "pk"))
+    by_phone = _ids(members.filter(phone__in=set(phones.values()) - {""}).values_list("phone", "pk"))
+    passes = Pass.objects.filter(program__group=group_id, user_id__in=set(wanted.values()) - {""})
+    by_user = _ids(passes.values_list("user_id", "member_id"))
+    return {
+        text: by_card.get(cards[text], set()) | by_phone.get(phones[text], set()) | by_user.get(name, set())
+        for text, name in wanted.items() if name
+    }  # fmt: skip
+
+
+def the_member(text: str, named: Mapping[str, set[int]]) -> int:
+    found = named.get(text, set())
+    if not text.strip():
+        raise FieldRefused("member", "MISSING")
+    if len(found) != 1:
+        raise FieldRefused("member", "MEMBER_AMBIGUOUS" if found else "MEMBER_UNKNOWN")
+    return next(iter(found))
+
+
+def _ids(pairs: Iterable[tuple[str, int]]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for name, member_id in pairs:
+        found.setdefault(name, set()).add(member_id)
+    return found
