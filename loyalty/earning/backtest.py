@@ -26,6 +26,7 @@ EVERY = 2000
 NEW_RULE_ID = 2**62
 NO_TIER = ""
 
+# In the order in which they were judged: the room that a late notice found was what earlier ones had left.
 JUDGED = """
 SELECT purchase.member_id, mall.tag, award.points, award.facts::text, award.versions::text, award.rooms::text,
        coalesce(back.cents, 0), coalesce(back.points, 0)
@@ -36,7 +37,7 @@ LEFT JOIN LATERAL (
     SELECT sum(refund.amount_cents)::bigint AS cents, sum(refund.points + refund.uncollected)::bigint AS points
     FROM earning_refund refund WHERE refund.transaction_id = purchase.id) back ON true
 WHERE purchase.mall_id = ANY(%(mall_ids)s::bigint[]) AND purchase.paid_at >= %(since)s AND purchase.paid_at < %(until)s
-ORDER BY purchase.paid_at, purchase.id
+ORDER BY award.awarded_at, award.id
 """
 COUNT = """
 SELECT count(*) FROM earning_transaction purchase JOIN earning_award award ON award.transaction_id = purchase.id

@@ -96,5 +96,8 @@ def _manage(installation: Installation, *arguments: str, **variables: str) -> st
         check=False,
     )
     if done.returncode != 0:
-        raise DemoFailed(f"{arguments[0]} failed: {(done.stderr or done.stdout).strip()}")
+        raise DemoFailed(
+            f"{arguments[0]} failed: {(done.stderr or done.stdout).strip()}\n"
+            "A home begun by an earlier version's demo cannot be continued: remove it, or name another in LOYALTY_HOME."
+        )
     return done.stdout

@@ -32,7 +32,7 @@ function options(names) {
       { stroke: color("--ink-2"), font: "12px system-ui, sans-serif", size: 76, grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, values: (_, ticks) => ticks.map(grouped) },
     ],
     series: [
-      { value: (_, at) => names[at] ?? "–" },
+      { label: words.what, value: (_, at) => names[at] ?? "–" },
       { label: words.then, stroke: color("--ink-3"), fill: color("--line-strong"), paths: bars(-1), points: { show: false }, value: number },
       { label: words.now, stroke: color("--accent"), fill: color("--accent"), paths: bars(1), points: { show: false }, value: number },
     ],

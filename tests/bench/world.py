@@ -51,6 +51,12 @@ ACCOUNTS = """
 INSERT INTO ledger_pointaccount (program_id, kind, member_id, balance, version, changed_at)
 SELECT program_id, 'MEMBER', id, 0, 0, joined_at FROM members_member ORDER BY id
 """
+# They have shopped before: all but newcomers have had their welcome gift.
+WELCOMED = """
+INSERT INTO earning_capuse (account_id, key, used)
+SELECT account.id, rule.id || '/ever', 1 FROM ledger_pointaccount account, earning_rule rule
+WHERE account.kind = 'MEMBER' AND rule.code = 'R4' ORDER BY account.id
+"""
 UPDATES = """
 INSERT INTO alipayhk_passupdate (wallet_pass_id, credential_id, wanted_version, acknowledged_version,
     acknowledged_points, acknowledged_at, attempts, confirmations_due, last_code)
@@ -96,7 +102,7 @@ def make(members: int) -> World:
 
 def _fill(members: int) -> None:
     with atomic(), connection.cursor() as cursor:
-        for statement in (MEMBERS, PASSES, CONSENTS, ACCOUNTS, UPDATES):
+        for statement in (MEMBERS, PASSES, CONSENTS, ACCOUNTS, WELCOMED, UPDATES):
             cursor.execute(statement, {"count": members, "first_user": FIRST_USER, "categories": CATEGORIES})
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")

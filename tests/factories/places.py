@@ -1,6 +1,9 @@
 """Rows of pms: staff logins, groups, malls, stores."""
 
+from functools import lru_cache
+
 import factory
+from django.contrib.auth.hashers import make_password
 from factory.django import DjangoModelFactory
 
 from pms.models import Mall, MallGroup, MallStaff, Store, User
@@ -8,12 +11,18 @@ from pms.models import Mall, MallGroup, MallStaff, Store, User
 PASSWORD = "correct-horse-battery-staple"
 
 
+@lru_cache
+def hashed(password: str) -> str:
+    """The real hash, made once: it takes half a second, more than most tests of staff pages."""
+    return make_password(password)
+
+
 class UserFactory(DjangoModelFactory[User]):
     class Meta:
         model = User
 
     username = factory.Sequence(lambda n: f"staff-{n}")
-    password = factory.django.Password(PASSWORD)
+    password = factory.Transformer(PASSWORD, transform=hashed)
     is_staff = True
 
 

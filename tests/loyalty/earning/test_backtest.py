@@ -82,6 +82,16 @@ def test_a_draft_that_says_what_is_published_changes_nothing(program: str, is_we
     assert {tally.changed for tally in tallies.values()} == {0}
 
 
+def test_a_notice_that_came_late_keeps_the_gift_where_it_was_given() -> None:
+    shopper = programs.shopper("lumina", is_welcomed=False)
+    shopper.pays(50000, at=TUESDAY + 4 * DAY)
+    shopper.pays(50000, at=TUESDAY + DAY, now=TUESDAY + 5 * DAY)
+
+    found = backtest.compare(question(shopper, "R1")).all
+
+    assert found.then == found.now == 4000
+
+
 def test_a_doubled_rate_doubles_what_it_gave_by_mall_and_tier() -> None:
     shopper = programs.shopper("pier8")
     award = shopper.pays(50000)

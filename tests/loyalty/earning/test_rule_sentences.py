@@ -51,7 +51,7 @@ DRAFT = Draft(points_numerator=1)
             "FLAT",
             {"limit_amount": 1, "limit_unit": "TIMES", "limit_period": "EVER", "occasion": "WELCOME"},
             "A bonus of 1 point; a welcome gift with the first transaction that earns; at most once per member, ever.",
-            "獎賞 1 分；首宗獲積分交易的迎新獎賞；每名會員終身最多 一次。",
+            "獎賞 1 分；首宗獲積分交易的迎新獎賞；每名會員終身最多 1 次。",
         ),
         (
             "EXTRA",
