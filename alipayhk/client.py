@@ -5,7 +5,7 @@ leaves this module, and no key, token or signature gets into a log or an excepti
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -30,9 +30,12 @@ from alipayhk.transport import RawAnswer
 
 CREATE_PASS = "/api/open/alipay/v1/ipass/pass/manage/createPass"
 UPDATE_PASS = "/api/open/alipay/v1/ipass/pass/manage/updatePass"
+QUERY_BILLS = "/api/open/alipayhk/businessdistrict/bill/query"
 # One call, from its first byte to the last of its answer.
 TOTAL_SECONDS = 5.0
 OLDEST_ANSWER = timedelta(minutes=10)
+# A batch holds many payments, a card one answer.
+LARGEST_BATCH = 1024 * 1024
 LONGEST_RETRY_AFTER = 1800.0
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -77,9 +80,10 @@ class Caller:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A verified answer. `body` is plain, `wait_seconds` what AlipayHK asked us to wait."""
+    """A verified answer. `body` is plain, `fields` the same read, `wait_seconds` what AlipayHK asked us to wait."""
 
     result: PassAnswer
+    fields: Mapping[str, object] = field(repr=False)
     http_status: int
     body: bytes
     tracer_id: str
@@ -122,6 +126,14 @@ def update_pass(caller: Caller, body: bytes, *, now: datetime) -> Answer:
     return _call(caller, UPDATE_PASS, body, now)
 
 
+def query_bills(caller: Caller, body: bytes, *, now: datetime) -> Answer:
+    """Fetch what a member picked for a manual upload; `body` from `payloads.query_bills_body`. Raises OutcomeUnknown.
+
+    It only reads, so it may be repeated freely. The body holds the member's access token: it is kept nowhere.
+    """
+    return _call(caller, QUERY_BILLS, body, now, largest=LARGEST_BATCH)
+
+
 def _keys(credential: Credential) -> tuple[list[CredentialKey], list[CredentialKey]]:
     """Our active keys and those of AlipayHK that still verify, each newest first, active before retiring."""
     state, side = CredentialKey.State, CredentialKey.Side
@@ -131,12 +143,14 @@ def _keys(credential: Credential) -> tuple[list[CredentialKey], list[CredentialK
     return ours, [key for key in newest if key.side == side.ALIPAYHK]
 
 
-def _call(caller: Caller, path: str, body: bytes, now: datetime) -> Answer:
+def _call(
+    caller: Caller, path: str, body: bytes, now: datetime, *, largest: int = transport.LARGEST_ANSWER
+) -> Answer:
     url = caller.gateway_url + path
     target = urlsplit(url).path.encode()
     sent, headers = _dressed(caller, target, body, now)
     try:
-        raw = transport.post(url, headers=headers, body=sent, seconds=TOTAL_SECONDS)
+        raw = transport.post(url, headers=headers, body=sent, seconds=TOTAL_SECONDS, largest=largest)
     except transport.Failed as error:
         raise OutcomeUnknown(error.code, is_alarming=error.code == "TLS_FAILED") from error
     return _read(caller, target, raw, now)
@@ -178,6 +192,7 @@ def _read(caller: Caller, target: bytes, raw: RawAnswer, now: datetime) -> Answe
         raise doubt("ANSWER_UNREADABLE") from error
     return Answer(
         result=payloads.read_pass_answer(fields),
+        fields=fields,
         http_status=raw.status,
         body=plain,
         tracer_id=_tracer_id(raw),

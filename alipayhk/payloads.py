@@ -16,6 +16,11 @@ from alipayhk.field_rules import FieldRefused as FieldRefused
 
 LOCALES = ("zh_HK", "en_US")
 LONGEST_ANSWER_WORD = 256
+# What a payment says of itself, in a notice and, as far as is known, on a line of a manual upload.
+BILL_FIELDS = (
+    *("userId", "billNo", "cnBillNo", "outBillNo", "merchantId", "merchantName"),
+    *("orderAmount", "orderAmount.currency", "orderAmount.value", "payTime", "pointsProvider", "pmsLabel"),
+)
 
 
 class WordUnknown(ValueError):
@@ -250,6 +255,34 @@ def update_pass_body(
             "dataInfo": placeholders,
         }
     )
+
+
+def query_bills_body(
+    *, group_label: str, mall_label: str, batch_number: str, access_token: str, app_id: str
+) -> bytes:
+    """The body of bill/query (wire §6.4). An empty mall label means the whole group."""
+    return _encode(
+        {
+            "businessDistrictSubject": {"mallGroupLabel": group_label, "mallLabel": mall_label},
+            "batchNo": batch_number,
+            "accessToken": access_token,
+            "appId": app_id,
+        }
+    )
+
+
+def uploaded_bill(found: Mapping[str, object], *, user_id: str) -> Fields:
+    """A line of a manual upload in the words of a notice; `found` by BILL_FIELDS, without what is not there.
+
+    A line may leave out whose it is: the access token says that.
+    """
+    named = {name: value for name, value in found.items() if "." not in name}
+    amount = {name.partition(".")[2]: value for name, value in found.items() if "." in name}
+    provider = "ALIPAYHK" if user_id.startswith("2160") else "ALIPAYCN"
+    paid_at = named.get("payTime")
+    if isinstance(paid_at, int) and not isinstance(paid_at, bool):
+        named["payTime"] = str(paid_at)
+    return {"userId": user_id, "pointsProvider": provider} | named | ({"orderAmount": amount} if amount else {})
 
 
 def data_info(

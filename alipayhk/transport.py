@@ -49,44 +49,47 @@ class RawAnswer:
     body: bytes
 
 
-def post(url: str, *, headers: Mapping[str, str], body: bytes, seconds: float) -> RawAnswer:
-    """Send and read within `seconds` in all; raises Failed. The URL is sent as it is written."""
+def post(
+    url: str, *, headers: Mapping[str, str], body: bytes, seconds: float, largest: int = LARGEST_ANSWER
+) -> RawAnswer:
+    """Send and read within `seconds` and `largest` bytes in all; raises Failed. The URL is sent as it is written."""
     _thread.ends_at = time.monotonic() + seconds
     try:
-        return _exchange(url, headers, body)
+        return _exchange(url, headers, body, largest)
     except (requests.RequestException, HTTPError, HTTPException, OSError, zlib.error) as error:
         _hang_up()
         raise Failed(_code(error)) from error
 
 
-def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> RawAnswer:
+def _exchange(url: str, headers: Mapping[str, str], body: bytes, largest: int) -> RawAnswer:
     session = _session()
     request = session.prepare_request(requests.Request("POST", url, headers=dict(headers), data=body))
     request.url = url
     timeout = (CONNECT_SECONDS, _left())
     with session.send(request, stream=True, allow_redirects=False, timeout=timeout) as answer:
-        content = _read(answer.raw, answer.status_code)
+        content = _read(answer.raw, answer.status_code, largest)
     _thread.rested_since = time.monotonic()
     found = {name.lower(): value for name, value in answer.headers.items()}
-    return RawAnswer(answer.status_code, found, _unpacked(content, found.get("content-encoding", "")))
+    plain = _unpacked(content, found.get("content-encoding", ""), largest)
+    return RawAnswer(answer.status_code, found, plain)
 
 
-def _read(raw: HTTPResponse, status: int) -> bytes:
+def _read(raw: HTTPResponse, status: int, largest: int) -> bytes:
     content = bytearray()
     while piece := raw.read(PIECE, decode_content=False):
         content += piece
-        if len(content) > LARGEST_ANSWER:
+        if len(content) > largest:
             raw.close()
             raise Failed("ANSWER_TOO_LARGE", status)
     return bytes(content)
 
 
-def _unpacked(content: bytes, encoding: str) -> bytes:
+def _unpacked(content: bytes, encoding: str, largest: int) -> bytes:
     """We ask for an answer that is not compressed; a proxy may not have listened."""
     if encoding.strip().lower() not in ("gzip", "deflate"):
         return content
-    unpacked = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(content, LARGEST_ANSWER + 1)
-    if len(unpacked) > LARGEST_ANSWER:
+    unpacked = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(content, largest + 1)
+    if len(unpacked) > largest:
         raise Failed("ANSWER_TOO_LARGE")
     return unpacked
 

@@ -35,6 +35,15 @@ def whole_number(name: str, default: str) -> int:
     return numbers[0] if len(numbers) == 1 else stop(name, "must be one whole number.")
 
 
+def field_paths(name: str) -> dict[str, list[str]]:
+    """`field=path|other.path, …` as a table of paths to try in turn."""
+    pairs = [part.partition("=") for part in env.str(name, default="").split(",") if part.strip()]
+    found = {field.strip(): [path.strip() for path in paths.split("|")] for field, _, paths in pairs}
+    if not all(field and all(paths) for field, paths in found.items()) or len(found) != len(pairs):
+        stop(name, "must be pairs like field=path|other.path, separated by commas, each field once.")
+    return found
+
+
 def secret(name: str) -> str:
     value: str = env.str(name, default="")
     if len(value) < 40 or "change-me" in value:
@@ -205,6 +214,9 @@ ALIPAYHK_AMOUNT_LIMIT_CENTS = whole_number("ALIPAYHK_AMOUNT_LIMIT_CENTS", "10000
 ALIPAYHK_SHARED_SIGNATURE_MS = whole_number("ALIPAYHK_SHARED_SIGNATURE_MS", "100")
 ALIPAYHK_BAD_SIGNATURES_PER_MINUTE = whole_number("ALIPAYHK_BAD_SIGNATURES_PER_MINUTE", "300")
 ALIPAYHK_NEW_CARDS_PER_MINUTE = whole_number("ALIPAYHK_NEW_CARDS_PER_MINUTE", "600")
+# The answer of bill/query is not published: without a path to its list of payments, manual upload is off.
+ALIPAYHK_UPLOAD_LINES = env.str("ALIPAYHK_UPLOAD_LINES", default="" if IS_PRODUCTION else "billList").split("|")
+ALIPAYHK_UPLOAD_FIELDS = field_paths("ALIPAYHK_UPLOAD_FIELDS")
 ALIPAYHK_CLIENT_ADDRESS_HEADER = env.str("ALIPAYHK_CLIENT_ADDRESS_HEADER", default="")
 
 LOGGING = {

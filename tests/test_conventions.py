@@ -57,7 +57,7 @@ SET_BY_THE_RUNNER = {
 }
 # How settings and runner read a variable: through one of these, by its name.
 READS = re.compile(
-    r"""(?:env\.\w+|seconds|whole_numbers?|secret|stop|os\.environ\.get|os\.environ\.setdefault)\(\s*"([A-Z][A-Z0-9_]+)"|"""
+    r"""(?:env\.\w+|seconds|whole_numbers?|field_paths|secret|stop|os\.environ\.get|os\.environ\.setdefault)\(\s*"([A-Z][A-Z0-9_]+)"|"""
     r"""os\.environ\["([A-Z][A-Z0-9_]+)"\]"""
 )
 

@@ -197,6 +197,7 @@ REASONS: dict[str, Reason] = {
         "訊息已加密，但此商場未啟用加密。",
         False,
     ),
+    "OTHER_PAYER": Reason("Somebody else made this payment.", "此交易並非由此會員付款。", True),
     "MALFORMED": Reason("The message cannot be read.", "訊息無法讀取。", False),
 }
 
