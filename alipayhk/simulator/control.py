@@ -37,6 +37,7 @@ class Control:
             ("GET", "keys"): self._keys,
             ("POST", "send"): self._send,
             ("POST", "resend"): self._resend,
+            ("POST", "batches"): self._make_batch,
             ("GET", "scenarios"): self._scenarios,
             ("POST", "scenarios"): self._play,
             ("POST", "reset"): self._reset,
@@ -113,6 +114,9 @@ class Control:
     def _resend(self, query: Query, order: Json) -> Json:
         number = _number(str(query["id"] or order.get("number", "")), "number")
         return {"notice": asdict(self._twin.resend(number))}
+
+    def _make_batch(self, _query: Query, order: Json) -> Json:
+        return {"batch": asdict(self._twin.make_batch(order))}
 
     def _scenarios(self, _query: Query, _order: Json) -> Json:
         return {"scenarios": scenarios.sentences()}

@@ -7,7 +7,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-APIS = ("createPass", "updatePass")
+APIS = ("createPass", "updatePass", "bill/query")
 
 
 class FaultRefused(Exception):
@@ -49,6 +49,7 @@ GATEWAY_MENU = _menu(
     Choice("http_500", "HTTP 500", "HTTP 500", applied=False),
     Choice("http_429", "HTTP 429, Retry-After 1", "HTTP 429，1 秒後再試", applied=False),
     Choice("not_json", "HTTP 200 with a web page", "HTTP 200，但內容是網頁", applied=False),
+    Choice("oversized", "Applies, answers with 3 MB", "已處理，回覆達 3 MB"),
     Choice("pass_exists", "PASS_HAS_EXIT with the pass id", "PASS_HAS_EXIT，附卡號"),
     Choice("pass_exists_without_id", "PASS_HAS_EXIT without the pass id", "PASS_HAS_EXIT，沒有卡號"),
     Choice("success_without_pass_id", "SUCCESS without the pass id", "SUCCESS，但沒有卡號"),

@@ -1,4 +1,4 @@
-"""createPass and updatePass as AlipayHK answers them: who calls, is it complete, do it, sign the answer.
+"""createPass, updatePass and bill/query as AlipayHK answers them: who calls, is it complete, do it, sign the answer.
 
 Faults are laid over a call here; how bytes leave the socket is the server's.
 """
@@ -7,11 +7,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alipayhk import signature
-from alipayhk.simulator import misbehavior, orders, replies, secrecy
+from alipayhk.simulator import batches, misbehavior, orders, replies, secrecy
+from alipayhk.simulator.batches import Batches
 from alipayhk.simulator.calls import Ring
 from alipayhk.simulator.cards import PassRefused, Wallet
 from alipayhk.simulator.clients import Client, Registry
@@ -20,6 +21,7 @@ from alipayhk.simulator.keys import KeyRing
 from alipayhk.simulator.replies import Envelope, Reply
 
 BASE = "/api/open/alipay/v1/ipass/pass/manage/"
+DISTRICT = "/api/open/alipayhk/businessdistrict/"
 LATE_ANSWER = b""
 
 
@@ -41,33 +43,38 @@ class Done:
     status: str
     message: str
     pass_id: str | None = None
+    more: dict[str, Any] = field(default_factory=dict)
 
     def body(self) -> bytes:
         more = {"passId": self.pass_id} if self.pass_id else {}
-        return replies.result_body(self.code, self.status, self.message, **more)
+        return replies.result_body(self.code, self.status, self.message, **more, **self.more)
 
 
 class Gateway:
     """Answers calls of all malls and notes each in the ring."""
 
-    def __init__(self, *, keys: KeyRing, clients: Registry, wallet: Wallet, plan: Plan, ring: Ring) -> None:
+    def __init__(
+        self, *, keys: KeyRing, clients: Registry, wallet: Wallet, batches: Batches, plan: Plan, ring: Ring
+    ) -> None:
         self._keys, self._clients, self._wallet, self._plan, self._ring = keys, clients, wallet, plan, ring
+        self._batches = batches
 
     def answer(self, request: Request) -> Reply:
         began = time.monotonic()
-        api = request.target.decode("ascii", "replace").removeprefix(BASE)
+        api = request.target.decode("ascii", "replace").removeprefix(BASE).removeprefix(DISTRICT)
         client = self._caller(request)
         if client is None:
             return self._refuse_stranger(request, api, began)
         readable = self._readable(request)
         content = _read_object(readable)
-        user_id = str(content.get("userId") or content.get("openId") or "")
+        user_id = str(content.get("userId") or content.get("openId") or self._batches.user_of(content))
         fault = self._plan.take(api=api, client_id=client.client_id, user_id=user_id or None)
         if fault.name == "apply_late":
             self._apply_later(api, client, content, fault.seconds)
         done = self._apply(api, client, content) if fault.applied else Done("SUCCESS", "S", "success")
         reply = misbehavior.lay(fault, done.body(), self._signer(request, client))
-        self._note(replace(request, body=readable), api, client, user_id, fault, done, reply, began)
+        shown = batches.without_token(readable, content)
+        self._note(replace(request, body=shown), api, client, user_id, fault, done, reply, began)
         return reply
 
     def _caller(self, request: Request) -> Client | None:
@@ -100,6 +107,8 @@ class Gateway:
             return b""
 
     def _apply(self, api: str, client: Client, content: dict[str, Any]) -> Done:
+        if api == "bill/query":
+            return self._query(client, content)
         action: Callable[[Client, dict[str, Any]], str] | None = {
             "createPass": self._create,
             "updatePass": self._update,
@@ -111,6 +120,12 @@ class Gateway:
         except PassRefused as refusal:
             return Done(refusal.code, "F", refusal.message, refusal.pass_id)
         return Done("SUCCESS", "S", "success", pass_id if api == "createPass" else None)
+
+    def _query(self, client: Client, content: dict[str, Any]) -> Done:
+        try:
+            return Done("SUCCESS", "S", "success", more=self._batches.query(content, client))
+        except PassRefused as refusal:
+            return Done(refusal.code, "F", refusal.message)
 
     def _create(self, client: Client, content: dict[str, Any]) -> str:
         return self._wallet.create(orders.read_create(content, client), client.template).pass_id

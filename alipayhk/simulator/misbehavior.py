@@ -11,6 +11,7 @@ from alipayhk.simulator.keys import KeyRing
 from alipayhk.simulator.replies import Envelope, Reply
 
 OLD_ANSWER_SECONDS = 3600.0
+PADDING_BYTES = 3 * 1024 * 1024
 # A host that exists nowhere: whoever follows the redirect gets no further.
 ELSEWHERE = "http://redirected.invalid/api"
 
@@ -100,6 +101,11 @@ def _not_json(_fault: Fault, _body: bytes, _signer: Signer) -> Reply:
     return Reply(status=200, body=b"<html>Maintenance</html>", headers={"Content-Type": "text/html"})
 
 
+def _oversized(_fault: Fault, body: bytes, signer: Signer) -> Reply:
+    """Genuine, and JSON all the way: only its length is wrong."""
+    return signer.sign(body[:-1] + b" " * PADDING_BYTES + b"}")
+
+
 def _pass_exists(_fault: Fault, body: bytes, signer: Signer) -> Reply:
     more = {name: value for name, value in _object(body).items() if name == "passId"}
     return signer.sign(replies.result_body("PASS_HAS_EXIT", "F", "the pass exists already", **more))
@@ -144,6 +150,7 @@ _TABLE: dict[str, Callable[[Fault, bytes, Signer], Reply]] = {
     "http_500": _http_500,
     "http_429": _http_429,
     "not_json": _not_json,
+    "oversized": _oversized,
     "pass_exists": _pass_exists,
     "pass_exists_without_id": _pass_exists_without_id,
     "success_without_pass_id": _success_without_pass_id,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from alipayhk import signature
-from alipayhk.simulator import clients, faults, keys, notices, register, scenarios
+from alipayhk.simulator import batches, clients, faults, keys, notices, register, scenarios
+from alipayhk.simulator.batches import Batch, Batches
 from alipayhk.simulator.book import Book, Notice
 from alipayhk.simulator.calls import Ring
 from alipayhk.simulator.cards import Wallet
@@ -29,6 +30,7 @@ class Twin:
     keys: KeyRing
     clients: Registry
     wallet: Wallet
+    batches: Batches
     book: Book
     ring: Ring
     plan: Plan
@@ -78,6 +80,12 @@ class Twin:
             raise notices.NoticeRefused(f"no notice {number} in the book")
         return self.sender.resend(notice)
 
+    def make_batch(self, order: dict[str, Any]) -> Batch:
+        """Payments that a user picks for a manual upload, as `POST /control/batches` words them."""
+        batch = batches.read_order(order, self.clients.need(order.get("client_id")), self.book)
+        self.batches.add(batch)
+        return batch
+
     def play(self, name: str, *, client_id: str | None = None, **options: Any) -> dict[str, Any]:
         """Run a scenario by name on one mall."""
         stage = Stage(
@@ -94,9 +102,9 @@ class Twin:
         return signature.public_base64(self.keys.current.public_key())
 
     def reset(self) -> None:
-        """Forget cards, book, calls and faults. Malls and keys stay."""
+        """Forget cards, batches, book, calls and faults. Malls and keys stay."""
         self.sender.forget()
-        for part in (self.wallet, self.book, self.ring, self.plan):
+        for part in (self.wallet, self.batches, self.book, self.ring, self.plan):
             part.clear()
         self.journal.clear()
         for client in self.clients.listing()[1:]:
@@ -115,17 +123,20 @@ def open_twin(home: Path, *, url: str, mall_url: str, ladder_scale: float = DEFA
     register.write(home, content)
     registry, calls, plan = Registry(), Ring(), Plan()
     registry.add(clients.from_register(content, mall_url=mall_url))
-    wallet, book = Wallet(journal.append), Book(journal.append)
+    wallet, book, picked = Wallet(journal.append), Book(journal.append), Batches()
     twin = Twin(
         home=home,
         url=url,
         keys=ring_of_keys,
         clients=registry,
         wallet=wallet,
+        batches=picked,
         book=book,
         ring=calls,
         plan=plan,
-        gateway=Gateway(keys=ring_of_keys, clients=registry, wallet=wallet, plan=plan, ring=calls),
+        gateway=Gateway(
+            keys=ring_of_keys, clients=registry, wallet=wallet, batches=picked, plan=plan, ring=calls
+        ),
         sender=Sender(keys=ring_of_keys, clients=registry, book=book, ring=calls, scale=ladder_scale),
         journal=journal,
     )

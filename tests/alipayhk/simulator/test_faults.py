@@ -28,6 +28,7 @@ UPDATE_FAULTS = [
     ("http_500", "UNKNOWN", 0),
     ("http_429", "UNKNOWN", 0),
     ("not_json", "UNKNOWN", 0),
+    ("oversized", "SUCCESS", 77),
     ("other_pass", "SUCCESS", 0),
 ]
 
