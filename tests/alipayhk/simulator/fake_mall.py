@@ -143,8 +143,12 @@ class FakeMall:
         }
 
     def call(self, api: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The verified result code of a gateway call; UNKNOWN for no answer or one that proves nothing."""
-        target, content = (GATEWAY + api).encode(), json.dumps(body).encode()
+        """The verified result code of a gateway call; UNKNOWN for no answer or one that proves nothing.
+
+        An `api` that begins with a slash is the whole path.
+        """
+        path = api if api.startswith("/") else GATEWAY + api
+        target, content = path.encode(), json.dumps(body).encode()
         time_sent = times.header_time(times.now())
         made = signature.sign(
             key=self.key, target=target, client_id=self.wire["client_id"], time=time_sent, body=content
@@ -155,7 +159,7 @@ class FakeMall:
             "Signature": signature.header(signature=made, key_version=1),
             "Content-Type": "application/json",
         }
-        url = self.wire["gateway_url"] + GATEWAY + api
+        url = self.wire["gateway_url"] + path
         try:
             answer = requests.post(
                 url, content, headers=headers, timeout=PATIENCE_SECONDS, allow_redirects=False
