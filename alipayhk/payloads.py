@@ -282,7 +282,9 @@ def uploaded_bill(found: Mapping[str, object], *, user_id: str) -> Fields:
     paid_at = named.get("payTime")
     if isinstance(paid_at, int) and not isinstance(paid_at, bool):
         named["payTime"] = str(paid_at)
-    return {"userId": user_id, "pointsProvider": provider} | named | ({"orderAmount": amount} if amount else {})
+    return (
+        {"userId": user_id, "pointsProvider": provider} | named | ({"orderAmount": amount} if amount else {})
+    )
 
 
 def data_info(

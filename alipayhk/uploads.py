@@ -266,9 +266,7 @@ def _take(
     return _told(line, recorded, is_repeat=False)
 
 
-def _purchase(
-    notice: BillNotice, wallet_pass: Pass, credential: Credential, *, now: datetime
-) -> Purchase:
+def _purchase(notice: BillNotice, wallet_pass: Pass, credential: Credential, *, now: datetime) -> Purchase:
     """By the member and not by the wallet's user: who hands a payment in shares it, so no consent is asked for."""
     numbers = {
         "PAYMENT": notice.number_text,

@@ -215,7 +215,9 @@ ALIPAYHK_SHARED_SIGNATURE_MS = whole_number("ALIPAYHK_SHARED_SIGNATURE_MS", "100
 ALIPAYHK_BAD_SIGNATURES_PER_MINUTE = whole_number("ALIPAYHK_BAD_SIGNATURES_PER_MINUTE", "300")
 ALIPAYHK_NEW_CARDS_PER_MINUTE = whole_number("ALIPAYHK_NEW_CARDS_PER_MINUTE", "600")
 # The answer of bill/query is not published: without a path to its list of payments, manual upload is off.
-ALIPAYHK_UPLOAD_LINES = env.str("ALIPAYHK_UPLOAD_LINES", default="" if IS_PRODUCTION else "billList").split("|")
+ALIPAYHK_UPLOAD_LINES = env.str("ALIPAYHK_UPLOAD_LINES", default="" if IS_PRODUCTION else "billList").split(
+    "|"
+)
 ALIPAYHK_UPLOAD_FIELDS = field_paths("ALIPAYHK_UPLOAD_FIELDS")
 ALIPAYHK_CLIENT_ADDRESS_HEADER = env.str("ALIPAYHK_CLIENT_ADDRESS_HEADER", default="")
 

@@ -27,7 +27,7 @@ from tests.loyalty.earning.programs import Shopper
 
 pytestmark = pytest.mark.django_db
 
-TOKEN = "planted-access-token"  # noqa: S105 - what must never be logged
+TOKEN = "planted-access-token"
 
 
 @dataclass
@@ -354,6 +354,11 @@ def test_the_access_token_is_neither_logged_nor_kept(
         picker.upload(batch)
     told = picker.upload(batch)
 
-    texts = [caplog.text, repr(picker.order(batch)), repr(told), *map(str, picker.gateway.calls(picker.wallet_pass))]
+    texts = [
+        caplog.text,
+        repr(picker.order(batch)),
+        repr(told),
+        *map(str, picker.gateway.calls(picker.wallet_pass)),
+    ]
     assert verdicts(told) == ["ACCEPTED"]
     assert not any(TOKEN in text for text in texts)

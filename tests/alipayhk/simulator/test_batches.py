@@ -84,6 +84,7 @@ def test_an_incomplete_or_strange_query_gets_no_payments(
         ("system_error_before", "SYSTEM_ERROR"),
         ("unsigned", "UNKNOWN"),
         ("http_500", "UNKNOWN"),
+        ("oversized", "SUCCESS"),
     ],
 )
 def test_a_query_meets_the_faults_planned_for_its_user_once(
