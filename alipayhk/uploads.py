@@ -250,7 +250,7 @@ def _take(
     """One upload of a member at a time, so that the second of two sees what the first has recorded."""
     Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
     purchase = _purchase(notice, wallet_pass, credential, now=now)
-    known = _recorded(notice, purchase)
+    known = _recorded(notice, purchase, wallet_pass)
     if known:
         return _told(line, known, is_repeat=True)
     if _is_nowhere(notice) and not _is_held(purchase):
@@ -289,13 +289,13 @@ def _purchase(notice: BillNotice, wallet_pass: Pass, credential: Credential, *, 
     )
 
 
-def _recorded(notice: BillNotice, purchase: Purchase) -> Transaction | None:
+def _recorded(notice: BillNotice, purchase: Purchase, wallet_pass: Pass) -> Transaction | None:
     """The record that an earlier upload of the same line made."""
     found = Transaction.objects.annotate(number=Upper("payment_number")).filter(
         group_id=purchase.group_id,
         number=notice.number,
         channel=Transaction.Channel.UPLOAD,
-        member_id=purchase.member_id,
+        member_id=wallet_pass.member_id,
         amount_cents=purchase.amount_cents,
         currency=purchase.currency,
         paid_at=purchase.paid_at,

@@ -71,6 +71,10 @@ class Picker:
 
 @pytest.fixture
 def picker(gateway: Gateway) -> Picker:
+    return new_picker(gateway)
+
+
+def new_picker(gateway: Gateway) -> Picker:
     shopper = programs.shopper("lumina")
     member = shopper.wallet_pass.member
     member.joined_at = clock.now() - timedelta(days=400)
