@@ -191,5 +191,5 @@ def _bounded(found: list[int]) -> tuple[int, ...]:
 
 
 def _left_over(text: str) -> str:
-    words = PUNCTUATION.split(FILLERS.sub(" ", text))
-    return " ".join(left for word in words if (left := CHINESE_FILLERS.sub("", word)))
+    words = [CHINESE_FILLERS.sub("", word) for word in PUNCTUATION.split(FILLERS.sub(" ", text))]
+    return " ".join(word for word in words if any(sign.isalnum() for sign in word))

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.review import inquiry_search
-from pms.clock import HONG_KONG
+from members.models import Member
 from pms.models import Mall, MallStaff, Store
 from tests import factories
 from tests.loyalty.earning.programs import TUESDAY, Shopper, shopper
@@ -63,9 +63,10 @@ def test_a_bill_number_leads_to_what_was_paid_and_given(person: Shopper, clerk: 
 def test_a_member_is_found_by_what_a_customer_reads_out(person: Shopper, clerk: Client, by: str) -> None:
     person.pays(68800, at=AT)
     member = person.wallet_pass.member
+    Member.objects.filter(pk=member.pk).update(name="Chan Siu Ming")
     typed = {
         "phone": member.phone.removeprefix("+852"), "card": member.card_number,
-        "user": person.wallet_pass.user_id, "name": member.name.upper(),
+        "user": person.wallet_pass.user_id, "name": "CHAN siu ming",
     }  # fmt: skip
 
     page = ask(clerk, typed[by])
@@ -136,7 +137,7 @@ def test_a_purchase_that_came_before_names_the_door_that_had_it(person: Shopper,
     page = ask(clerk, person.wallet_pass.member.card_number)
 
     assert "it was recorded already through wallet on 10 Mar" in page
-    assert "已經由" in page
+    assert "登記；每宗消費只計分一次。" in page
     assert "Duplicate case: " in page
 
 
@@ -295,4 +296,31 @@ def test_nothing_is_written(person: Shopper, clerk: Client) -> None:
     ask(clerk, person.wallet_pass.member.card_number)
 
     assert (Transaction.objects.count(), person.balance) == before
-    assert AT.tzinfo == HONG_KONG
+
+
+@pytest.mark.parametrize(
+    ("words", "index"),
+    [
+        ("Chan Siu Ming", "members_member_name"),
+        ("about HK$688 at Sakura", "earning_tx_alike"),
+        ("HK$688 10/3/2026", "earning_tx_mall"),
+    ],
+)
+def test_what_has_no_number_is_found_by_an_index(
+    person: Shopper, clerk: Client, words: str, index: str
+) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        ask(clerk, words)
+    wanted = "members_member" if "member" in index else "paid_at"
+    questions = [one["sql"] for one in asked if wanted in one["sql"] and "LIMIT" in one["sql"]]
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        plans = [_plan(cursor, question) for question in questions]
+
+    assert [plan for plan in plans if index in plan]
+
+
+def _plan(cursor: Any, question: str) -> str:
+    cursor.execute(f"EXPLAIN {question}")
+    return "\n".join(row[0] for row in cursor.fetchall())
