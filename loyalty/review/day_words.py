@@ -23,7 +23,9 @@ ENGLISH_WEEKDAY = re.compile(
 )
 CHINESE_WEEKDAY = re.compile(r"(?P<last>上(?:個)?)?(?:星期|週|周|禮拜)(?P<weekday>[一二三四五六日天])")
 ISO = re.compile(r"(?<![\w/-])(?P<year>20\d\d)[-/](?P<month>\d{1,2})[-/](?P<day>\d{1,2})(?![\w/-])")
-SLASHED = re.compile(r"(?<![A-Za-z0-9/.-])(?P<day>\d{1,2})/(?P<month>\d{1,2})(?:/(?P<year>20\d\d))?(?![A-Za-z0-9/])")
+SLASHED = re.compile(
+    r"(?<![A-Za-z0-9/.-])(?P<day>\d{1,2})/(?P<month>\d{1,2})(?:/(?P<year>20\d\d))?(?![A-Za-z0-9/])"
+)
 DAY_MONTH = re.compile(
     rf"(?<![A-Za-z0-9.])(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s*(?P<month>{MONTH})(?![A-Za-z])\.?(?:,?\s*(?P<year>20\d\d)(?!\d))?",
     re.IGNORECASE,

@@ -135,9 +135,7 @@ def _stores(asked: Understood) -> str:
     return ", ".join(names[:MOST_NAMES]) + ("…" if len(names) > MOST_NAMES else "")
 
 
-def _answers(
-    request: HttpRequest, purchases: list[Transaction], sight: Sight, now: datetime
-) -> list[Answer]:
+def _answers(request: HttpRequest, purchases: list[Transaction], sight: Sight, now: datetime) -> list[Answer]:
     cases = inquiry_search.cases_of(purchases, sight)
     return [
         Answer(
@@ -170,9 +168,7 @@ def _refund(request: HttpRequest, refund: Refund, purchase: Transaction) -> obje
 
 
 def _case(request: HttpRequest, case: DuplicateCase) -> tuple[Both | None, object]:
-    words = formats.sentence(
-        _("Duplicate case: %(state)s"), state=formats.word(case.get_state_display())
-    )
+    words = formats.sentence(_("Duplicate case: %(state)s"), state=formats.word(case.get_state_display()))
     return inquiry_verdicts.of_case(case), story.link(request, case, words)
 
 

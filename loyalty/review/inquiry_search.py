@@ -1,4 +1,4 @@
-"""Finds the purchases that a clerk's words mean, in the malls that the clerk sees: a few bounded questions, an index each.
+"""Finds the purchases that a clerk's words mean, in the clerk's malls: a few bounded questions, an index each.
 
 A number finds its purchase; a phone, card or name finds a member, whose purchases amount, day and store narrow;
 without anybody named, amount, day and store find purchases of the clerk's malls.
@@ -56,7 +56,7 @@ def find(asked: Understood, *, sight: Sight, now: datetime) -> Found:
     numbered = numbered or _numbered([phone for phone in asked.phones if phone.isdecimal()], sight)
     if numbered:
         return _shown(_within(sight).filter(pk__in=numbered), [])
-    return Found() if asked.names_somebody else _shown(_in_place(asked, _within(sight), now), [])
+    return Found() if asked.names_somebody else _shown(_in_place(asked, _within(sight), sight, now), [])
 
 
 def cases_of(purchases: list[Transaction], sight: Sight) -> dict[int, list[DuplicateCase]]:
@@ -121,26 +121,43 @@ def _members(asked: Understood, sight: Sight) -> list[Member]:
 
 def _of_members(asked: Understood, members: list[Member], sight: Sight) -> Found:
     rows = _within(sight).filter(member__in=members)
-    fitting = _shown(_narrowed(asked, rows), members)
+    narrowed = rows.filter(**_limits(asked))
+    if asked.store_ids:
+        # A purchase whose store is not known yet may be of any store, so it is never left out.
+        narrowed = narrowed.filter(Q(store__in=asked.store_ids) | Q(store=None))
+    fitting = _shown(narrowed, members)
     if fitting.purchases or not (asked.amount or asked.day or asked.store_ids):
         return fitting
     return _shown(rows, members, is_nearest=True)
 
 
-def _in_place(asked: Understood, rows: QuerySet[Transaction], now: datetime) -> QuerySet[Transaction]:
-    narrowed = _narrowed(asked, rows)
-    return narrowed if asked.day else narrowed.filter(paid_at__gte=now - WITHOUT_A_DAY)
+def _in_place(
+    asked: Understood, rows: QuerySet[Transaction], sight: Sight, now: datetime
+) -> QuerySet[Transaction]:
+    """Purchases at the stores, and those that wait for their store; without a store, those of the day."""
+    limits = _limits(asked)
+    if not asked.day:
+        limits["paid_at__gte"] = now - WITHOUT_A_DAY
+    if not asked.store_ids:
+        return rows.filter(**limits)
+    # No mall in the first question: the store's own index is the one that ends soon. `rows` keeps the wall.
+    places = (
+        Transaction.objects.filter(store__in=asked.store_ids),
+        Transaction.objects.filter(group__in=sight.group_ids, state=Transaction.State.PARKED, store=None),
+    )
+    ids = [pk for place in places for pk in _latest(place.filter(**limits))]
+    return rows.filter(pk__in=ids)
 
 
-def _narrowed(asked: Understood, rows: QuerySet[Transaction]) -> QuerySet[Transaction]:
-    """A purchase whose store is not known yet may be of any store, so it is never left out."""
+def _latest(rows: QuerySet[Transaction]) -> list[int]:
+    return list(rows.order_by("-paid_at").values_list("pk", flat=True)[:MOST_FOUND])
+
+
+def _limits(asked: Understood) -> dict[str, Any]:
     limits: dict[str, Any] = {}
     if asked.amount:
         limits["amount_cents__range"] = (asked.amount.lowest, asked.amount.highest)
     if asked.day:
         begin = datetime.combine(asked.day, time(), HONG_KONG)
         limits |= {"paid_at__gte": begin, "paid_at__lt": begin + timedelta(days=1)}
-    found = rows.filter(**limits)
-    if asked.store_ids:
-        found = found.filter(Q(store__in=asked.store_ids) | Q(store=None))
-    return found
+    return limits

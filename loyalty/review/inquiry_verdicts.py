@@ -44,15 +44,11 @@ def of_nothing(asked: Understood, found: Found) -> Both:
 
 
 def of_nearest() -> Both:
-    return both(
-        lambda: _("Nothing fits all of that. These are the member's latest purchases in your malls:")
-    )
+    return both(lambda: _("Nothing fits all of that. These are the member's latest purchases in your malls:"))
 
 
 def of_too_little() -> Both:
-    return both(
-        lambda: _("Add something: a phone, a card or bill number, or two of amount, day and store.")
-    )
+    return both(lambda: _("Add something: a phone, a card or bill number, or two of amount, day and store."))
 
 
 def of_unreadable() -> Both:
@@ -61,14 +57,19 @@ def of_unreadable() -> Both:
 
 def of_many(shown: int) -> Both:
     return both(
-        lambda: _("More than %(count)s fit; these are the latest. Add a day, an amount or a store.")
-        % {"count": shown}
+        lambda: (
+            _("More than %(count)s fit; these are the latest. Add a day, an amount or a store.")
+            % {"count": shown}
+        )
     )
 
 
 def _day_and_time(at: datetime, now: datetime) -> tuple[str, str]:
     """`21 Nov` and `14:29`, with the year when it is another one."""
-    local, is_other = at.astimezone(HONG_KONG), at.astimezone(HONG_KONG).year != now.astimezone(HONG_KONG).year
+    local, is_other = (
+        at.astimezone(HONG_KONG),
+        at.astimezone(HONG_KONG).year != now.astimezone(HONG_KONG).year,
+    )
     if formats.is_chinese():
         return date_format(local, "Y年n月j日" if is_other else "n月j日"), f"{local:%H:%M}"
     return date_format(local, "j M Y" if is_other else "j M"), f"{local:%H:%M}"
@@ -105,7 +106,9 @@ def _given(points: int) -> str:
 def _held_back(purchase: Transaction) -> str:
     award = transaction_story.award_of(purchase)
     pending = award.pending_points if award else 0
-    return _("Of these, %(points)s cannot be used yet.") % {"points": formats.points(pending)} if pending else ""
+    return (
+        _("Of these, %(points)s cannot be used yet.") % {"points": formats.points(pending)} if pending else ""
+    )
 
 
 def _left(given: int, kept: int) -> str:

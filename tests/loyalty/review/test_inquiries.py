@@ -35,7 +35,9 @@ def test_a_number_is_read_as_a_number(text: str, number: str) -> None:
     assert read(text) == Understood(numbers=(number,))
 
 
-@pytest.mark.parametrize("text", ["91234567", "9123 4567", "+852 9123 4567", "９１２３ ４５６７", "電話 9123 4567"])
+@pytest.mark.parametrize(
+    "text", ["91234567", "9123 4567", "+852 9123 4567", "９１２３ ４５６７", "電話 9123 4567"]
+)
 def test_a_phone_is_read_as_a_phone(text: str) -> None:
     found = read(text)
 
@@ -153,8 +155,9 @@ def test_one_of_amount_day_and_store_alone_is_not_enough(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "' OR 1=1 --", "<script>alert(1)</script>", "%(x)s {y} %s", "\\", "((((((((", "9" * 200, "1,2,3,4,5,6,7,8,9,0" * 9,
-        "=cmd|'/c calc'!A1", "$" * 200, "٣٤٥ ۱۲۳", "²³ ⅷ", "a-" * 100, "HK$" + "1," * 90, "Nov " * 50, "\u202e688 yadot",
+        "' OR 1=1 --", "<script>alert(1)</script>", "%(x)s {y} %s", "\\", "((((((((", "9" * 200,
+        "1,2,3,4,5,6,7,8,9,0" * 9, "=cmd|'/c calc'!A1", "$" * 200, "٣٤٥ ۱۲۳", "²³ ⅷ", "a-" * 100, "HK$" + "1," * 90, "Nov " * 50,
+        "\u202e688 yadot",
     ],
 )  # fmt: skip
 def test_hostile_text_is_read_without_a_fault(text: str) -> None:

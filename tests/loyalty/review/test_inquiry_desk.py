@@ -121,7 +121,12 @@ def test_a_purchase_below_the_minimum_says_so(person: Shopper, clerk: Client) ->
 def test_a_store_that_nobody_knows_keeps_the_purchase_waiting(person: Shopper, clerk: Client) -> None:
     mall = person.wallet_pass.mall
     factories.TransactionFactory.create(
-        mall=mall, store=None, state="PARKED", member=person.wallet_pass.member, paid_at=AT, amount_cents=68800
+        mall=mall,
+        store=None,
+        state="PARKED",
+        member=person.wallet_pass.member,
+        paid_at=AT,
+        amount_cents=68800,
     )
 
     page = ask(clerk, "HK$688 10/3/2026 Sakura")
@@ -246,7 +251,9 @@ def test_another_malls_purchases_are_not_there(person: Shopper, is_same_group: b
     assert ("The member is known" in pages[2]) == is_same_group
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script> 10/3/2026", "' OR 1=1 --", "%s %(x)s {0} 10/3/2026"])
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script> 10/3/2026", "' OR 1=1 --", "%s %(x)s {0} 10/3/2026"]
+)
 def test_hostile_text_is_escaped_and_finds_nothing(person: Shopper, clerk: Client, text: str) -> None:
     person.pays(68800, at=AT)
 
