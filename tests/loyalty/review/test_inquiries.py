@@ -156,7 +156,8 @@ def test_one_of_amount_day_and_store_alone_is_not_enough(text: str) -> None:
     "text",
     [
         "' OR 1=1 --", "<script>alert(1)</script>", "%(x)s {y} %s", "\\", "((((((((", "9" * 200,
-        "1,2,3,4,5,6,7,8,9,0" * 9, "=cmd|'/c calc'!A1", "$" * 200, "٣٤٥ ۱۲۳", "²³ ⅷ", "a-" * 100, "HK$" + "1," * 90, "Nov " * 50,
+        "1,2,3,4,5,6,7,8,9,0" * 9, "=cmd|'/c calc'!A1", "$" * 200, "٣٤٥ ۱۲۳", "²³ ⅷ", "a-" * 100,
+        "HK$" + "1," * 90, "Nov " * 50,
         "\u202e688 yadot",
     ],
 )  # fmt: skip
