@@ -8,6 +8,7 @@ from loyalty import health
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("admin/", include("loyalty.review.urls")),
     path("admin/", admin.site.urls),
     path("api/staff/v1/", include("loyalty.ledger.urls")),
     path("api/staff/v1/", include("loyalty.earning.urls")),

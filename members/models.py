@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from pms.models import Mall, MallGroup
@@ -155,6 +156,7 @@ class Member(models.Model):
                 name="%(app_label)s_%(class)s_birth_month_is_a_month",
             ),
         ]
+        indexes = [models.Index(F("program"), Upper("name"), name="members_member_name")]
 
     def __str__(self) -> str:
         return f"{self.name or _('Member')} {self.card_number}"

@@ -17,11 +17,12 @@ HIGHEST_COUNT = 99
 
 @dataclass(frozen=True)
 class Screen:
-    """A list of one model. `is_queue`: its open rows are counted."""
+    """A list of one model. `is_queue`: its open rows are counted. `page` names a page of its own over the rows."""
 
     label: object
     model: str
     is_queue: bool = False
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ JOBS = (
     )),
     Job(_("Transactions"), "transactions", (
         Screen(_("Transactions"), "earning.transaction"),
+        Screen(_("Missing points"), "earning.transaction", page="missing-points"),
         Screen(_("Refunds"), "earning.refund"),
         Screen(_("Counter"), "doors.counterentry"),
         Screen(_("Receipt files"), "doors.importjob"),
@@ -123,7 +125,7 @@ def _screen(request: HttpRequest, screen: Screen, site: admin.AdminSite) -> Scop
 
 
 def _entry(request: HttpRequest, screen: Screen, found: ScopedModelAdmin) -> tuple[Entry, int]:
-    address = reverse(f"admin:{screen.model.replace('.', '_')}_changelist")
+    address = reverse(screen.page or f"admin:{screen.model.replace('.', '_')}_changelist")
     number = waiting(request, found) if screen.is_queue else 0
     is_current = request.path.startswith(address)
     return Entry(label=screen.label, address=address, count=words(number), is_current=is_current), number
