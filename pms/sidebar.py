@@ -17,11 +17,12 @@ HIGHEST_COUNT = 99
 
 @dataclass(frozen=True)
 class Screen:
-    """A list of one model. `is_queue`: its open rows are counted."""
+    """A list of one model, or another `page` of that list's. `is_queue`: its open rows are counted."""
 
     label: object
     model: str
     is_queue: bool = False
+    page: str = "changelist"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ JOBS = (
         Screen(_("Accounts"), "ledger.pointaccount"),
         Screen(_("Lots"), "ledger.pointlot"),
     )),
+    Job(_("Reports"), "reports", (Screen(_("Duplicates"), "earning.duplicatecase", page="report"),)),
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),
@@ -123,10 +125,20 @@ def _screen(request: HttpRequest, screen: Screen, site: admin.AdminSite) -> Scop
 
 
 def _entry(request: HttpRequest, screen: Screen, found: ScopedModelAdmin) -> tuple[Entry, int]:
-    address = reverse(f"admin:{screen.model.replace('.', '_')}_changelist")
+    address = _address(screen)
     number = waiting(request, found) if screen.is_queue else 0
-    is_current = request.path.startswith(address)
+    is_current = request.path.startswith(address) and not _is_page_within(request, screen)
     return Entry(label=screen.label, address=address, count=words(number), is_current=is_current), number
+
+
+def _address(screen: Screen) -> str:
+    return reverse(f"admin:{screen.model.replace('.', '_')}_{screen.page}")
+
+
+def _is_page_within(request: HttpRequest, screen: Screen) -> bool:
+    """Whether the request is for another entry's page, whose address goes on from this one's list."""
+    others = [one for job in JOBS for one in job.screens if one.model == screen.model and one != screen]
+    return any(one.page != "changelist" and request.path.startswith(_address(one)) for one in others)
 
 
 def waiting(request: HttpRequest, found: ScopedModelAdmin) -> int:
