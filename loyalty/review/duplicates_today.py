@@ -1,4 +1,4 @@
-"""The front page's first figure: duplicates stopped today, and what their points were worth. Ops start their day here."""
+"""The front page's first figure, with which ops start: duplicates stopped today, and what their points were worth."""
 
 from django.http import HttpRequest
 from django.urls import reverse

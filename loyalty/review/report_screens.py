@@ -50,11 +50,15 @@ class ReportForm(forms.Form):
     """Days in Hong Kong, both included; a mall and a channel, or all."""
 
     since = forms.DateField(
-        label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}), validators=[MinValueValidator(FIRST)]
-    )  # fmt: skip
+        label=gettext_lazy("From"),
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=[MinValueValidator(FIRST)],
+    )
     until = forms.DateField(
-        label=gettext_lazy("To"), widget=forms.DateInput(attrs={"type": "date"}), validators=[MaxValueValidator(LAST)]
-    )  # fmt: skip
+        label=gettext_lazy("To"),
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=[MaxValueValidator(LAST)],
+    )
     mall = forms.ModelChoiceField(
         label=gettext_lazy("Mall"), queryset=Mall.objects.none(), required=False, empty_label=gettext_lazy("All malls")
     )  # fmt: skip
@@ -106,7 +110,8 @@ class ReportPages(BaseAdmin):
         page = self.admin_site.admin_view
         own = [
             path("report/", page(self.report_view), name="earning_duplicatecase_report"),
-            path("report/duplicates.<slug:kind>", page(self.report_file_view), name="earning_duplicatecase_report_file"),
+            path("report/duplicates.<slug:kind>", page(self.report_file_view),
+                 name="earning_duplicatecase_report_file"),
         ]  # fmt: skip
         return [*own, *super().get_urls()]
 

@@ -118,7 +118,9 @@ def test_the_filters_choose_mall_and_channel(mall: Mall) -> None:
     stopped(mall)
     stopped(other)
     group_staff = Client()
-    group_staff.force_login(factories.MallStaffFactory.create(mall=None, group=mall.group, role="REVIEWER").user)
+    group_staff.force_login(
+        factories.MallStaffFactory.create(mall=None, group=mall.group, role="REVIEWER").user
+    )
 
     def cases(**asked: object) -> str:
         figure = group_staff.get(reverse(REPORT), WEEK | asked).context["told"].figures[0]

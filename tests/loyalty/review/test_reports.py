@@ -27,7 +27,9 @@ def mall() -> Mall:
     return factories.MallFactory.create()
 
 
-def waiting(mall: Mall, *, at: datetime = NOON, channel: str = Channel.COUNTER, **values: Any) -> DuplicateCase:
+def waiting(
+    mall: Mall, *, at: datetime = NOON, channel: str = Channel.COUNTER, **values: Any
+) -> DuplicateCase:
     """A receipt that looks like a wallet's payment; nobody has decided yet."""
     if "transaction" not in values:
         values["transaction"] = factories.TransactionFactory.create(mall=mall, channel=channel)
@@ -126,7 +128,12 @@ def test_a_store_that_is_not_known_yet_has_a_line_of_its_own(mall: Mall) -> None
 
 
 def test_days_are_those_of_hong_kong_with_the_last_included_and_the_next_not(mall: Mall) -> None:
-    for at in (MIDNIGHT - timedelta(seconds=1), MIDNIGHT, MIDNIGHT + DAY - timedelta(seconds=1), MIDNIGHT + DAY):
+    for at in (
+        MIDNIGHT - timedelta(seconds=1),
+        MIDNIGHT,
+        MIDNIGHT + DAY - timedelta(seconds=1),
+        MIDNIGHT + DAY,
+    ):
         waiting(mall, at=at)
 
     by_day = reports.duplicates(asked(mall)).by_day
