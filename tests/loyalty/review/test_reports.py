@@ -1,9 +1,13 @@
 """The duplicates report's figures: by mall, pair of channels, store and day, and nothing of another's malls."""
 
+import json
+import time
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.review import reports
@@ -190,3 +194,60 @@ def test_stopped_are_the_days_duplicates_known_for_such_by_now(mall: Mall) -> No
     waiting(mall, at=NOON - timedelta(hours=1))
 
     assert reports.stopped(mall_ids=[mall.pk], day=today.day_of(NOON)) == Stopped(cases=1, cents=344)
+
+
+# --- by index, in a filled table ---
+
+MANY = 40_000
+# Two hundred a day, each with a transaction of its own, like an earlier one that all share.
+FILL = """
+WITH copied AS (
+    INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, channel, state, amount_cents, currency,
+        paid_at, recorded_at, payment_number, mainland_number, acquirer_number, receipt_number, store_label,
+        merchant_id, merchant_name, tender, item)
+    SELECT group_id, mall_id, store_id, member_id, 'COUNTER', 'DUPLICATE', amount_cents, currency,
+        paid_at - number * interval '432 seconds', recorded_at, '', '', '', 'R' || number, store_label,
+        merchant_id, merchant_name, tender, item
+    FROM earning_transaction, generate_series(1, %(many)s) AS number
+    WHERE id = %(earlier)s
+    RETURNING id, group_id, mall_id, paid_at
+)
+INSERT INTO earning_duplicatecase (group_id, mall_id, transaction_id, earlier_id, verdict, state, score, parts,
+    points_at_stake, points_saved, cents_saved, opened_at, decided_at)
+SELECT group_id, mall_id, id, %(earlier)s, 'NUMBER', 'SAME', 100, '[]', 138, 138, 69, paid_at, paid_at
+FROM copied
+"""
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from nodes(inner)
+
+
+def filled(mall: Mall) -> None:
+    earlier = factories.TransactionFactory.create(mall=mall, paid_at=NOON)
+    with connection.cursor() as cursor:
+        cursor.execute(FILL, {"many": MANY, "earlier": earlier.pk})
+        cursor.execute("ANALYZE earning_transaction, earning_duplicatecase")
+
+
+def test_a_days_report_looks_at_that_days_cases_by_index_within_300_ms(mall: Mall) -> None:
+    filled(mall)
+    day = {"mall_ids": [mall.pk], "since": MIDNIGHT - 30 * DAY, "until": MIDNIGHT - 29 * DAY, "channel": ""}
+
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (FORMAT JSON) " + reports.DUPLICATES, day)
+        [[document]] = cursor.fetchall()
+    begun = time.perf_counter()
+    report = reports.duplicates(asked(mall, since=day["since"], until=day["until"]))
+    took = time.perf_counter() - begun
+
+    plan = json.loads(document) if isinstance(document, str) else document
+    looks = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == "earning_duplicatecase"]
+    used = {node.get("Index Name") for node in nodes(plan[0]["Plan"])} - {None}
+    assert {node["Node Type"] for node in looks} <= {"Index Scan", "Bitmap Heap Scan"}
+    assert "earning_case_opened" in used
+    print(f"a day of {report.total.cases} cases among {MANY:,}: {took * 1000:.1f} ms")
+    assert report.total.cases == 200
+    assert took < 0.3
