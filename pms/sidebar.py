@@ -68,6 +68,7 @@ JOBS = (
         Screen(_("Accounts"), "ledger.pointaccount"),
         Screen(_("Lots"), "ledger.pointlot"),
     )),
+    Job(_("Reports"), "reports", (Screen(_("Duplicates"), "earning.duplicatecase", page="admin:earning_duplicatecase_report"),)),
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),
@@ -125,10 +126,20 @@ def _screen(request: HttpRequest, screen: Screen, site: admin.AdminSite) -> Scop
 
 
 def _entry(request: HttpRequest, screen: Screen, found: ScopedModelAdmin) -> tuple[Entry, int]:
-    address = reverse(screen.page or f"admin:{screen.model.replace('.', '_')}_changelist")
+    address = _address(screen)
     number = waiting(request, found) if screen.is_queue else 0
-    is_current = request.path.startswith(address)
+    is_current = request.path.startswith(address) and not _is_page_within(request, screen)
     return Entry(label=screen.label, address=address, count=words(number), is_current=is_current), number
+
+
+def _address(screen: Screen) -> str:
+    return reverse(screen.page or f"admin:{screen.model.replace('.', '_')}_changelist")
+
+
+def _is_page_within(request: HttpRequest, screen: Screen) -> bool:
+    """Whether the request is for another entry's page, whose address goes on from this one's list."""
+    others = [one for job in JOBS for one in job.screens if one.model == screen.model and one != screen]
+    return any(bool(one.page) and request.path.startswith(_address(one)) for one in others)
 
 
 def waiting(request: HttpRequest, found: ScopedModelAdmin) -> int:

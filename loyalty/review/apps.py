@@ -1,5 +1,7 @@
 """App configuration of review."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -7,3 +9,7 @@ from django.utils.translation import gettext_lazy as _
 class ReviewConfig(AppConfig):
     name = "loyalty.review"
     verbose_name = _("Review")
+
+    def ready(self) -> None:
+        # Registers its figure of the front page.
+        import_module("loyalty.review.duplicates_today")

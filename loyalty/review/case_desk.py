@@ -23,6 +23,7 @@ from loyalty.review.cases import (
     StoreUnknown,
 )
 from loyalty.review.models import Decision
+from loyalty.review.report_screens import ReportPages
 from pms import clock, formats, scoping
 from pms.filters import OpenFilter
 from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
@@ -100,7 +101,7 @@ def _is_decided(case: DuplicateCase) -> bool:
     return not case.is_waiting
 
 
-class DuplicateCaseAdmin(RecordAdmin):
+class DuplicateCaseAdmin(ReportPages, RecordAdmin):
     screen_name = gettext_lazy("Duplicates")
     mall_path = "mall"
     list_display = ("number", "opened", "member_name", "amount", "done", "likeness", "stake", "state_pill")
