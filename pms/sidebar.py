@@ -48,6 +48,7 @@ JOBS = (
     )),
     Job(_("Duplicates"), "duplicates", (
         Screen(_("Duplicates"), "earning.duplicatecase", True),
+        Screen(_("Spot checks"), "review.spotcheck", True),
         Screen(_("Decisions"), "review.decision"),
     )),
     Job(_("Waiting"), "waiting", (

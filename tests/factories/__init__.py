@@ -51,7 +51,7 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DecisionFactory
+from tests.factories.review import DailyMailFactory, DecisionFactory, SpotCheckFactory
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -79,6 +79,7 @@ __all__ = [
     "CounterEntryFactory",
     "CredentialFactory",
     "CredentialKeyFactory",
+    "DailyMailFactory",
     "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
@@ -111,6 +112,7 @@ __all__ = [
     "RuleFactory",
     "RuleVersionFactory",
     "SeenSignatureFactory",
+    "SpotCheckFactory",
     "StoreFactory",
     "TierFactory",
     "TransactionFactory",
