@@ -88,8 +88,8 @@ class ReportForm(forms.Form):
         malls = {asked["mall"].pk} if asked["mall"] else scoping.sight_of(request).mall_ids
         return Question(
             mall_ids=malls,
-            since=_midnight(asked["since"]),
-            until=_midnight(asked["until"]) + timedelta(days=1),
+            since=midnight(asked["since"]),
+            until=midnight(asked["until"]) + timedelta(days=1),
             channel=asked["channel"],
         )
 
@@ -263,5 +263,5 @@ def _address(page: str, form: ReportForm, **options: str) -> str:
     return f"{reverse(f'admin:earning_duplicatecase_{page}', kwargs=options)}?{urlencode(form.data)}"
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), clock.HONG_KONG)
