@@ -31,7 +31,7 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "pms.mallgroup", "members.contactchange", "members.tier",
     "ledger.posting", "ledger.pointlot",
     "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase", "review.decision",
-    "review.spotcheck",
+    "review.spotcheck", "review.dailymail",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
     "alipayhk.credential", "alipayhk.cardtemplate",
 )  # fmt: skip
@@ -53,7 +53,7 @@ MANAGEMENT = _may(
     "change",
     "pms.mall", "members.program", "members.tier", "members.member",
     "earning.rule",
-    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey", "review.dailymail",
 ) | _may(
     "add",
     "doors.partnerkey",
