@@ -103,7 +103,7 @@ class Stopped:
 
 
 def duplicates(question: Question) -> Report:
-    asked = {
+    asked: dict[str, list[int] | datetime | str] = {
         "mall_ids": sorted(question.mall_ids), "since": question.since, "until": question.until,
         "channel": question.channel,
     }  # fmt: skip

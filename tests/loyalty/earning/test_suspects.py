@@ -72,7 +72,7 @@ def test_a_receipt_held_back_keeps_its_number_and_uses_no_limit() -> None:
     held = person.hands_in(500000, at=TUESDAY + timedelta(minutes=3), numbers={"RECEIPT": "000123"})
     other = person.hands_in(600000, at=TUESDAY + timedelta(hours=9), store="088")
 
-    assert (held.state, held.claims.get().number) == ("HELD", "000123")
+    assert (held.state, held.claims.get().number) == ("HELD", f"{held.store_id}/2026-03-10/000123")
     assert (other.state, other.award.points) == ("EARNED", 5000)
 
 

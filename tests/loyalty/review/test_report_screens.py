@@ -122,8 +122,8 @@ def test_the_filters_choose_mall_and_channel(mall: Mall) -> None:
         factories.MallStaffFactory.create(mall=None, group=mall.group, role="REVIEWER").user
     )
 
-    def cases(**asked: object) -> str:
-        figure = group_staff.get(reverse(REPORT), WEEK | asked).context["told"].figures[0]
+    def cases(**asked: str | int) -> str:
+        figure = group_staff.get(reverse(REPORT), {**WEEK, **asked}).context["told"].figures[0]
         return str(figure.note)
 
     assert cases() == "of 2 cases"
@@ -145,7 +145,7 @@ def test_the_filters_choose_mall_and_channel(mall: Mall) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_said_beside_the_form(staff: Client, asked: dict[str, str]) -> None:
-    page = staff.get(reverse(REPORT), WEEK | asked)
+    page = staff.get(reverse(REPORT), {**WEEK, **asked})
     file = staff.get(reverse("admin:earning_duplicatecase_report_file", kwargs={"kind": "csv"}), WEEK | asked)
 
     assert page.status_code == 400
