@@ -61,7 +61,7 @@ class SpotCheck(models.Model):
     class Kind(models.TextChoices):
         NUMBER = "NUMBER", _("same number")
         BLOCKED = "BLOCKED", _("no points, too alike")
-        PASSED = "PASSED", _("points, just not alike enough")
+        PASSED = "PASSED", _("let pass")
 
     class Answer(models.TextChoices):
         RIGHT = "RIGHT", _("right")

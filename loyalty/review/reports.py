@@ -1,7 +1,7 @@
 """What duplicates came to: by mall, pair of channels, store and day, counted by the database in one pass.
 
-A case belongs to the day it was opened. False positives are counted among what people decided; what the rules decided
-at once nobody has checked. Reads only the malls it is told; writes nothing.
+A case belongs to the day it was opened. False positives are counted among what people decided, or found right in
+a spot check; what else the rules decided at once nobody has checked. Reads only the malls it is told; writes nothing.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,11 +22,13 @@ TOTAL, BY_MALL, BY_STORE, BY_DAY, BY_PAIR = 0b1111, 0b0111, 0b1011, 0b1101, 0b11
 DUPLICATES = """
 WITH found AS (
     SELECT told.mall_id, later.store_id, (told.opened_at AT TIME ZONE 'Asia/Hong_Kong')::date AS day,
-        earlier.channel AS earlier_channel, later.channel, told.state, told.decided_by_id, told.points_saved,
-        told.cents_saved, told.opened_at
+        earlier.channel AS earlier_channel, later.channel, told.state, told.points_saved,
+        told.cents_saved, told.opened_at,
+        told.decided_by_id IS NOT NULL OR spot.id IS NOT NULL AS is_checked
     FROM earning_duplicatecase AS told
     JOIN earning_transaction AS later ON later.id = told.transaction_id
     JOIN earning_transaction AS earlier ON earlier.id = told.earlier_id
+    LEFT JOIN review_spotcheck AS spot ON spot.case_id = told.id AND spot.answer = 'RIGHT'
     WHERE told.mall_id = ANY(%(mall_ids)s::bigint[])
         AND told.opened_at >= %(since)s AND told.opened_at < %(until)s
         AND (%(channel)s::text = '' OR %(channel)s::text IN (later.channel, earlier.channel))
@@ -35,7 +37,7 @@ SELECT GROUPING(mall_id, store_id, day, channel), mall_id, store_id, day, earlie
     count(*),
     count(*) FILTER (WHERE state = 'SAME'),
     count(*) FILTER (WHERE state IN ('OPEN', 'ASKED')),
-    count(*) FILTER (WHERE state IN ('SAME', 'DIFFERENT') AND decided_by_id IS NOT NULL),
+    count(*) FILTER (WHERE state IN ('SAME', 'DIFFERENT') AND is_checked),
     count(*) FILTER (WHERE state = 'DIFFERENT'),
     coalesce(sum(points_saved), 0)::bigint,
     coalesce(sum(cents_saved), 0)::bigint,

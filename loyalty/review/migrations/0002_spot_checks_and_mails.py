@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
             name='SpotCheck',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('NUMBER', 'same number'), ('BLOCKED', 'no points, too alike'), ('PASSED', 'points, just not alike enough')], max_length=16, verbose_name='verdict')),
+                ('kind', models.CharField(choices=[('NUMBER', 'same number'), ('BLOCKED', 'no points, too alike'), ('PASSED', 'let pass')], max_length=16, verbose_name='verdict')),
                 ('score', models.PositiveSmallIntegerField(verbose_name='score')),
                 ('parts', models.JSONField(blank=True, default=list, verbose_name='evidence')),
                 ('judged_at', models.DateTimeField(verbose_name='judged')),

@@ -71,6 +71,19 @@ def test_false_positives_are_counted_among_what_people_decided(mall: Mall) -> No
     assert reports.duplicates(asked(mall)).total.false_positives == 0.25
 
 
+def test_a_spot_check_counts_whether_it_found_the_verdict_right_or_wrong(mall: Mall) -> None:
+    """Else only those found wrong would count, as those are decided anew."""
+    right, unclear = (decided(mall, SAME, by_rules=True) for _ in range(2))
+    decided(mall, DIFFERENT)
+    told = {"answered_by": factories.UserFactory.create(), "answered_at": NOON}
+    factories.SpotCheckFactory.create(case=right, answer="RIGHT", **told)
+    factories.SpotCheckFactory.create(case=unclear, answer="UNCLEAR", **told)
+
+    total = reports.duplicates(asked(mall)).total
+
+    assert (total.checked, total.different, total.false_positives) == (2, 1, 0.5)
+
+
 def test_where_people_decided_nothing_no_rate_is_claimed(mall: Mall) -> None:
     decided(mall, SAME, by_rules=True)
     waiting(mall)
