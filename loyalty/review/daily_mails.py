@@ -198,7 +198,7 @@ def _body(mall: Mall, told: Told, *, now: datetime) -> str:
     ]
     title = _("Duplicates at %(mall)s on %(day)s") % {"mall": formats.name_of(mall), "day": _day(told.day)}
     lines = [_("%(label)s: %(figure)s") % {"label": label, "figure": figure} for label, figure in figures]
-    links = [f"{_('The report')}:\n{_report(mall, told.day)}", f"{_('What is open')}:\n{_desk()}"]
+    links = [f"{_('The report:')}\n{_report(mall, told.day)}", f"{_('What is open:')}\n{_desk()}"]
     files = _("The day by channels and stores is attached, as CSV and as XLSX.")
     return "\n\n".join([title, "\n".join(lines), *links, files]) + "\n"
 
