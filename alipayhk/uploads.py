@@ -20,7 +20,7 @@ from alipayhk.client import Answer
 from alipayhk.models import Credential
 from alipayhk.payloads import BillNotice
 from alipayhk.upload_lines import Line
-from loyalty.earning import awards, duplicates, reasons, transaction_document
+from loyalty.earning import awards, duplicates, reasons, standing, transaction_document
 from loyalty.earning.models import Award, DuplicateCase, Transaction
 from loyalty.earning.purchases import Purchase
 from loyalty.earning.reasons import reason
@@ -325,7 +325,7 @@ def _told(line: Line, transaction: Transaction, *, is_repeat: bool) -> Told:
         verdict=verdict,
         reasons=stored,
         number=transaction.payment_number,
-        points=award.points if award else 0,
+        points=standing.earned(transaction),
         is_repeat=is_repeat,
         transaction_id=transaction.pk,
         earlier=_earlier(transaction) if verdict in (Verdict.ALREADY_EARNED, Verdict.HELD) else None,

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,7 +16,7 @@ from loyalty.doors import counter, slips
 from loyalty.doors.counter_forms import CounterForm
 from loyalty.doors.models import CounterEntry
 from loyalty.doors.slips import FieldRefused, Look
-from loyalty.earning import explanation, reasons, transaction_document, transaction_story
+from loyalty.earning import explanation, reasons, standing, transaction_document, transaction_story
 from loyalty.earning.models import Transaction
 from pms import clock, formats, scoping, story
 from pms.records import RecordAdmin, login_of, pill_by
@@ -88,6 +89,9 @@ class CounterEntryAdmin(RecordAdmin):
     def state_pill(self, entry: CounterEntry) -> str:
         return pill_by(transaction_story.TONES, entry.transaction)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CounterEntry]:
+        return super().get_queryset(request).prefetch_related("transaction__corrections")
+
     @admin.display(description=_("member"))
     def member_name(self, entry: CounterEntry) -> str:
         return str(entry.transaction.member)
@@ -102,8 +106,8 @@ class CounterEntryAdmin(RecordAdmin):
 
     @admin.display(description=_("points"))
     def points(self, entry: CounterEntry) -> str:
-        award = transaction_story.award_of(entry.transaction)
-        return formats.column(formats.signed(award.points) if award and award.points else formats.NOTHING)
+        earned = standing.earned(entry.transaction)
+        return formats.column(formats.signed(earned) if earned else formats.NOTHING)
 
     @admin.display(description=_("entered"))
     def entered(self, entry: CounterEntry) -> str:
@@ -164,6 +168,6 @@ def _tell(request: HttpRequest, transaction: Transaction) -> None:
     words = " ".join(reasons.sentences(stored, "zh-hant" if formats.is_chinese() else "en"))
     is_good = transaction.state == Transaction.State.EARNED
     said = formats.sentence(
-        gettext("%(points)s. %(why)s"), points=formats.points(award.points if award else 0), why=words
+        gettext("%(points)s. %(why)s"), points=formats.points(standing.earned(transaction)), why=words
     )
     messages.add_message(request, messages.SUCCESS if is_good else messages.WARNING, said)
