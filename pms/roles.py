@@ -32,7 +32,7 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "ledger.posting", "ledger.pointlot",
     "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase", "review.decision",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
-    "alipayhk.credential", "alipayhk.cardtemplate",
+    "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch",
 )  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
 OPERATIONS = (
@@ -40,6 +40,7 @@ OPERATIONS = (
         "change",
         "alipayhk.notification",
         "alipayhk.passupdate",
+        "alipayhk.uploadbatch",
         "members.pass",
         "members.contactchange",
         "pms.store",

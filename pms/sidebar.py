@@ -52,6 +52,7 @@ JOBS = (
     )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),
+        Screen(_("Manual uploads"), "alipayhk.uploadbatch", True),
         Screen(_("Contact changes"), "members.contactchange", True),
     )),
     Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),

@@ -21,6 +21,7 @@ from alipayhk.models import (
     PassCall,
     PassUpdate,
     SeenSignature,
+    UploadBatch,
 )
 from loyalty import celery, health
 from loyalty.doors.models import CounterEntry, ImportChunk, ImportJob, ImportRow, PartnerKey, PartnerRequest
@@ -64,7 +65,7 @@ MUTABLE = {
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
-    *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature),
+    *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
 }
 # Django's own names, inherited by the staff login.
 INHERITED = {"last_login", "date_joined"}

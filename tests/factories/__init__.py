@@ -61,6 +61,7 @@ from tests.factories.wire import (
     PassCallFactory,
     PassUpdateFactory,
     SeenSignatureFactory,
+    UploadBatchFactory,
     key_pair,
 )
 
@@ -114,6 +115,7 @@ __all__ = [
     "StoreFactory",
     "TierFactory",
     "TransactionFactory",
+    "UploadBatchFactory",
     "UserFactory",
     "key_pair",
 ]
