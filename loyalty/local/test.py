@@ -1,4 +1,4 @@
-"""`./run test`: all tests on throw-away servers, in two processes. A missing service ends it with a sentence, not with less."""
+"""`./run test`: all tests on throw-away servers, in two processes. A missing service ends it with a sentence."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from loyalty.local.installation import Installation
 OURS = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "LOYALTY_HOME", "LOYALTY_ENV", "PORT"}
 OURS |= {"SECRET_KEY", "LOYALTY_KEYS", "ALLOWED_HOSTS", "CLOCK_OFFSET_SECONDS"}
 
-# One for whole installations and browsers, one for the rest; tests that are named run in one, as whoever names them wants.
+# One for whole installations and browsers, one for the rest. Tests that are named run in a single one.
 TWO_PROCESSES = ["-n", "2", "--dist", "loadgroup", "--durations", "25"]
 
 
