@@ -31,6 +31,7 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "pms.mallgroup", "members.contactchange", "members.tier",
     "ledger.posting", "ledger.pointlot",
     "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase", "review.decision",
+    "review.spotcheck", "review.dailymail",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
     "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch",
 )  # fmt: skip
@@ -53,7 +54,7 @@ MANAGEMENT = _may(
     "change",
     "pms.mall", "members.program", "members.tier", "members.member",
     "earning.rule",
-    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey", "review.dailymail",
 ) | _may(
     "add",
     "doors.partnerkey",
@@ -64,11 +65,13 @@ MANAGEMENT = _may(
     "doors.partnerkey", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff",
 )  # fmt: skip
 
+REVIEWS = _may("change", "earning.duplicatecase", "review.spotcheck")
+
 PERMISSIONS: dict[str, frozenset[str]] = {
     COUNTER: AT_THE_COUNTER,
     OPERATOR: EVERYTHING_BUT_KEYS | OPERATIONS,
-    REVIEWER: EVERYTHING_BUT_KEYS | _may("change", "earning.duplicatecase", "members.contactchange"),
-    MANAGER: EVERYTHING_BUT_KEYS | OPERATIONS | MANAGEMENT | _may("change", "earning.duplicatecase"),
+    REVIEWER: EVERYTHING_BUT_KEYS | REVIEWS | _may("change", "members.contactchange"),
+    MANAGER: EVERYTHING_BUT_KEYS | OPERATIONS | MANAGEMENT | REVIEWS,
 }
 
 

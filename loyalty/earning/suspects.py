@@ -5,14 +5,14 @@ of a kind that this one carries too are left out in it, as they are another purc
 Nobody escapes by coming at the same instant: `purchases.find` has taken locks on store and member by then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
 
-from loyalty.earning import likeness
+from loyalty.earning import likeness, purchases
 from loyalty.earning.likeness import Part, Record
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.earning.purchases import Found, Purchase
@@ -84,28 +84,55 @@ class Suspicion:
     verdict: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Near:
+    """The earlier record that is most alike, and why."""
+
+    earlier: Candidate
+    score: int
+    parts: tuple[Part, ...]
+
+
 def suspect(purchase: Purchase, found: Found, *, own_id: int = 0) -> Suspicion | None:
     """None where nothing reaches the threshold of a flag. `own_id` is the purchase's own row, if it has one."""
     if found.store_id is None or found.member_id is None:
         return None
-    record = _record(purchase, found)
-    best: tuple[int, Candidate, list[Part]] | None = None
-    for candidate in _candidates(purchase, found, own_id):
-        other = _as_record(candidate)
-        parts = likeness.compare(record, other) if likeness.is_comparable(record, other) else []
-        if parts and (best is None or likeness.score(parts) > best[0]):
-            best = (likeness.score(parts), candidate, parts)
-    verdict = verdict_of(best[0], found) if best else None
-    if best is None or verdict is None:
+    near = _nearest(_record(purchase, found), _candidates(values(purchase, found, own_id)))
+    verdict = verdict_of(near.score, found) if near else None
+    if near is None or verdict is None:
         return None
-    score, earlier, parts = best
     return Suspicion(
-        earlier_id=earlier.transaction_id,
-        reference=earlier.reference,
-        score=score,
-        parts=tuple(parts),
+        earlier_id=near.earlier.transaction_id,
+        reference=near.earlier.reference,
+        score=near.score,
+        parts=near.parts,
         verdict=verdict,
     )
+
+
+def nearest(transaction: Transaction) -> Near | None:
+    """What a stored transaction could be compared with when it came, most alike first, whatever the score."""
+    if transaction.store is None:
+        return None
+    asked = _asked(
+        purchases.of(transaction),
+        member_id=transaction.member_id,
+        store_id=transaction.store_id,
+        own_id=transaction.pk,
+    )
+    before = [one for one in _candidates(asked) if one.transaction_id < transaction.pk]
+    return _nearest(_stored(transaction), before)
+
+
+def _nearest(record: Record, candidates: Iterable[Candidate]) -> Near | None:
+    """The first of those with the highest score."""
+    best: Near | None = None
+    for candidate in candidates:
+        other = _as_record(candidate)
+        parts = likeness.compare(record, other) if likeness.is_comparable(record, other) else []
+        if parts and (best is None or likeness.score(parts) > best.score):
+            best = Near(earlier=candidate, score=likeness.score(parts), parts=tuple(parts))
+    return best
 
 
 def verdict_of(score: int, found: Found) -> str | None:
@@ -118,10 +145,16 @@ def verdict_of(score: int, found: Found) -> str | None:
 
 def values(purchase: Purchase, found: Found, own_id: int) -> Mapping[str, Any]:
     """What `CANDIDATES` asks for."""
+    return _asked(purchase, member_id=found.member_id, store_id=found.store_id, own_id=own_id)
+
+
+def _asked(
+    purchase: Purchase, *, member_id: int | None, store_id: int | None, own_id: int
+) -> Mapping[str, Any]:
     since, until = likeness.window(purchase.paid_at)
     return {
-        "member_id": found.member_id,
-        "store_id": found.store_id,
+        "member_id": member_id,
+        "store_id": store_id,
         "amount_cents": purchase.amount_cents,
         "since": since,
         "until": until,
@@ -135,9 +168,9 @@ def values(purchase: Purchase, found: Found, own_id: int) -> Mapping[str, Any]:
     }
 
 
-def _candidates(purchase: Purchase, found: Found, own_id: int) -> list[Candidate]:
+def _candidates(asked: Mapping[str, Any]) -> list[Candidate]:
     with connection.cursor() as cursor:
-        cursor.execute(CANDIDATES, values(purchase, found, own_id))
+        cursor.execute(CANDIDATES, asked)
         return [Candidate(*row) for row in cursor.fetchall()]
 
 
@@ -155,6 +188,22 @@ def _record(purchase: Purchase, found: Found) -> Record:
         wallet=purchase.wallet if is_wallet else "",
         tender=purchase.tender,
         kinds=frozenset(kind for kind, number in purchase.numbers.items() if number),
+    )
+
+
+def _stored(transaction: Transaction) -> Record:
+    assert transaction.store is not None  # asked by nearest
+    held, is_wallet = transaction.wallet_pass, transaction.channel in WALLET_CHANNELS
+    return Record(
+        member_id=transaction.member_id,
+        store_id=transaction.store.pk,
+        merchant_id=transaction.store.merchant_id,
+        amount_cents=transaction.amount_cents,
+        paid_at=transaction.paid_at,
+        user_id=held.user_id if held else "",
+        wallet=held.wallet if held and is_wallet else "",
+        tender=transaction.tender,
+        kinds=frozenset(transaction.numbers),
     )
 
 

@@ -1,16 +1,20 @@
-"""Screens of review: the duplicate desk, and the decisions taken on it, which nobody edits."""
+"""Screens of review: the duplicate desk, spot checks, daily mails, and decisions, which nobody edits."""
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.models import DuplicateCase
 from loyalty.review.case_desk import DuplicateCaseAdmin
-from loyalty.review.models import Decision
+from loyalty.review.daily_mail_screens import DailyMailAdmin
+from loyalty.review.models import DailyMail, Decision, SpotCheck
+from loyalty.review.spot_check_desk import SpotCheckAdmin
 from pms import formats, scoping
 from pms.filters import day_of
 from pms.records import RecordAdmin
 
 admin.site.register(DuplicateCase, DuplicateCaseAdmin)
+admin.site.register(SpotCheck, SpotCheckAdmin)
+admin.site.register(DailyMail, DailyMailAdmin)
 
 
 @admin.register(Decision)

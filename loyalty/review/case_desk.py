@@ -23,6 +23,7 @@ from loyalty.review.cases import (
     StoreUnknown,
 )
 from loyalty.review.models import Decision
+from loyalty.review.pattern_screens import PatternFilter, PatternPages
 from loyalty.review.report_screens import ReportPages
 from pms import clock, formats, scoping
 from pms.filters import OpenFilter
@@ -101,12 +102,12 @@ def _is_decided(case: DuplicateCase) -> bool:
     return not case.is_waiting
 
 
-class DuplicateCaseAdmin(ReportPages, RecordAdmin):
+class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
     screen_name = gettext_lazy("Duplicates")
     mall_path = "mall"
     list_display = ("number", "opened", "member_name", "amount", "done", "likeness", "stake", "state_pill")
     list_select_related = ("transaction__member", "earlier", "assignee", "decided_by")
-    list_filter = (OpenFilter, "verdict", ("mall", scoping.ScopedFilter))
+    list_filter = (OpenFilter, "verdict", ("mall", scoping.ScopedFilter), PatternFilter)
     search_fields = ("=transaction__payment_number", "=transaction__receipt_number")
     search_help_text = gettext_lazy("Bill number, in full")
     ordering = ("-opened_at",)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from loyalty.earning.models import Transaction
-from loyalty.review import report_files, report_lines, reports
+from loyalty.review import report_files, report_lines, reports, spot_check_story, spot_checks
 from loyalty.review.report_lines import Breakdown, Line
 from loyalty.review.reports import Age, Question, Report, Sums
 from pms import clock, formats, scoping, story
@@ -88,8 +88,8 @@ class ReportForm(forms.Form):
         malls = {asked["mall"].pk} if asked["mall"] else scoping.sight_of(request).mall_ids
         return Question(
             mall_ids=malls,
-            since=_midnight(asked["since"]),
-            until=_midnight(asked["until"]) + timedelta(days=1),
+            since=midnight(asked["since"]),
+            until=midnight(asked["until"]) + timedelta(days=1),
             channel=asked["channel"],
         )
 
@@ -162,8 +162,18 @@ def _tell(question: Question, *, now: datetime) -> Told:
     ages = reports.open_ages(mall_ids=question.mall_ids, channel=question.channel, now=now)
     tables = [_table(breakdown) for breakdown in report_lines.breakdowns(report)]
     return Told(
-        figures=_figures(report.total), series=_series(report, question), panels=[_open(ages), *tables]
+        figures=_figures(report.total),
+        series=_series(report, question),
+        panels=[_open(ages), *tables, _precision(question)],
     )
+
+
+def _precision(question: Question) -> Panel:
+    """How far the verdicts that no person took can be trusted."""
+    found = spot_checks.precision(
+        mall_ids=question.mall_ids, since=question.since, until=question.until, channel=question.channel
+    )
+    return spot_check_story.precision(found)
 
 
 def _figures(sums: Sums) -> list[Figure]:
@@ -253,5 +263,5 @@ def _address(page: str, form: ReportForm, **options: str) -> str:
     return f"{reverse(f'admin:earning_duplicatecase_{page}', kwargs=options)}?{urlencode(form.data)}"
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), clock.HONG_KONG)

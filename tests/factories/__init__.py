@@ -51,7 +51,7 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DecisionFactory
+from tests.factories.review import DailyMailFactory, DecisionFactory, SpotCheckFactory
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -80,6 +80,7 @@ __all__ = [
     "CounterEntryFactory",
     "CredentialFactory",
     "CredentialKeyFactory",
+    "DailyMailFactory",
     "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
@@ -112,6 +113,7 @@ __all__ = [
     "RuleFactory",
     "RuleVersionFactory",
     "SeenSignatureFactory",
+    "SpotCheckFactory",
     "StoreFactory",
     "TierFactory",
     "TransactionFactory",

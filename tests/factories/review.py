@@ -1,11 +1,11 @@
-"""Rows of review: what people decided."""
+"""Rows of review: what people decided, what they are asked to check, what was mailed to them."""
 
 import factory
 from factory.django import DjangoModelFactory
 
-from loyalty.review.models import Decision
+from loyalty.review.models import DailyMail, Decision, SpotCheck
 from tests.factories.moment import MOMENT
-from tests.factories.places import UserFactory
+from tests.factories.places import MallFactory, UserFactory
 from tests.factories.purchases import DuplicateCaseFactory
 
 
@@ -21,3 +21,36 @@ class DecisionFactory(DjangoModelFactory[Decision]):
     earlier_points_before = 138
     earlier_points_after = 138
     decided_at = MOMENT
+
+
+class SpotCheckFactory(DjangoModelFactory[SpotCheck]):
+    """A plain repeat that the rules refused, drawn and not looked at yet."""
+
+    class Meta:
+        model = SpotCheck
+
+    case = factory.SubFactory(
+        DuplicateCaseFactory,
+        verdict="NUMBER",
+        state="SAME",
+        decided_at=MOMENT,
+        transaction__state="DUPLICATE",
+    )
+    mall = factory.SelfAttribute("case.mall")
+    transaction = factory.SelfAttribute("case.transaction")
+    earlier = factory.SelfAttribute("case.earlier")
+    kind = SpotCheck.Kind.NUMBER
+    score = 100
+    judged_at = factory.SelfAttribute("case.opened_at")
+    drawn_at = MOMENT
+
+
+class DailyMailFactory(DjangoModelFactory[DailyMail]):
+    class Meta:
+        model = DailyMail
+
+    mall = factory.SubFactory(MallFactory)
+    report_date = MOMENT.date()
+    address = factory.Sequence(lambda n: f"ops-{n}@example.com")
+    language = "en"
+    due_at = MOMENT
