@@ -68,7 +68,10 @@ JOBS = (
         Screen(_("Accounts"), "ledger.pointaccount"),
         Screen(_("Lots"), "ledger.pointlot"),
     )),
-    Job(_("Reports"), "reports", (Screen(_("Duplicates"), "earning.duplicatecase", page="admin:earning_duplicatecase_report"),)),
+    Job(_("Reports"), "reports", (
+        Screen(_("Duplicates"), "earning.duplicatecase", page="admin:earning_duplicatecase_report"),
+        Screen(_("Long reports"), "review.reportrun"),
+    )),
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),

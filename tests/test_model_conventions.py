@@ -48,7 +48,7 @@ from loyalty.ledger.models import (
     Redemption,
     RedemptionPart,
 )
-from loyalty.review.models import Decision
+from loyalty.review.models import Decision, ReportRun
 from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from tests import factories, source
@@ -62,7 +62,7 @@ MUTABLE = {
     *(User, MallGroup, Mall, Store, MallStaff),
     *(Program, Tier, Member, MemberTier, Pass, Consent, ContactChange),
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
-    *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
+    *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse, ReportRun),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature),
 }

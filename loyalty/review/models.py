@@ -1,10 +1,11 @@
-"""What people decided, when, why, and what it did to points. Written once, never changed."""
+"""What people decided, when, why, and what it did to points, written once; and long reports that they asked for."""
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.models import DuplicateCase
+from loyalty.review.report_models import ReportRun as ReportRun
 from pms.models import User
 
 

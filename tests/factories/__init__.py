@@ -51,7 +51,7 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DecisionFactory
+from tests.factories.review import DecisionFactory, ReportRunFactory
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -108,6 +108,7 @@ __all__ = [
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
+    "ReportRunFactory",
     "RuleFactory",
     "RuleVersionFactory",
     "SeenSignatureFactory",
