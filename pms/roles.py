@@ -31,10 +31,10 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "pms.mallgroup", "members.contactchange", "members.tier",
     "ledger.posting", "ledger.pointlot",
     "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase", "review.decision",
-    "review.spotcheck", "review.dailymail",
+    "review.spotcheck", "review.dailymail", "review.reportrun",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
     "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch",
-)  # fmt: skip
+) | _may("add", "review.reportrun")  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
 OPERATIONS = (
     _may(

@@ -79,6 +79,7 @@ JOBS = (
     Job(_("Reports"), "reports", (
         Screen(_("Duplicates"), "earning.duplicatecase", page="admin:earning_duplicatecase_report"),
         Screen(_("Daily mails"), "review.dailymail", True),
+        Screen(_("Long reports"), "review.reportrun"),
     )),
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),

@@ -49,7 +49,7 @@ from loyalty.ledger.models import (
     Redemption,
     RedemptionPart,
 )
-from loyalty.review.models import DailyMail, Decision, SpotCheck
+from loyalty.review.models import DailyMail, Decision, ReportRun, SpotCheck
 from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from tests import factories, source
@@ -64,7 +64,7 @@ MUTABLE = {
     *(Program, Tier, Member, MemberTier, Pass, Consent, ContactChange),
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
-    *(SpotCheck, DailyMail),
+    *(SpotCheck, DailyMail, ReportRun),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
 }

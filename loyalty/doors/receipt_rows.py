@@ -50,7 +50,7 @@ def settle(rows: Collection[ImportRow], *, group_id: int) -> None:
     asked = [(row, _asked(row)) for row in rows]
     held = duplicates.holders({pair for _row, pairs in asked for pair in pairs}, group_id=group_id)
     for row, pairs in asked:
-        row.earlier = next((held[pair] for pair in pairs if pair in held), None)
+        row.earlier = duplicates.first(held[pair] for pair in pairs if pair in held)
         row.fate = Fate.READY
         if row.earlier:
             row.fate = Fate.KNOWN if slips.is_same(slip_of(row), row.earlier) else Fate.CONFLICT

@@ -4,7 +4,7 @@ Every later record opens a case. A plain repeat decides itself; what differs or 
 """
 
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -65,9 +65,13 @@ def holder(
     numbers: Mapping[str, str], *, group_id: int, store: int | str | None, paid_at: datetime
 ) -> Transaction | None:
     """The transaction that holds one of these numbers already; a look, not a lock."""
-    wanted = asked(numbers, store=store, paid_at=paid_at)
-    found = holders(wanted, group_id=group_id)
-    return min(found.values(), key=lambda transaction: transaction.pk, default=None)
+    found = holders(asked(numbers, store=store, paid_at=paid_at), group_id=group_id)
+    return first(found.values())
+
+
+def first(found: Iterable[Transaction]) -> Transaction | None:
+    """Of those that hold numbers of one purchase the one that has it; one that came second holds what was left."""
+    return min(found, key=lambda one: (one.state == Transaction.State.DUPLICATE, one.pk), default=None)
 
 
 def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
@@ -160,12 +164,14 @@ def worth(transaction: Transaction, points: int) -> int:
 
 
 def _winner(transaction: Transaction) -> Transaction:
-    """Holder of the first of our numbers that is not ours."""
+    """Who holds our numbers and has the purchase."""
     ours = Q(kind__in=OTHER_KINDS, number=looked_up(transaction.numbers) or None)
     for kind, number in claimed(transaction):
         ours |= Q(kind=kind, number=number)
     others = NumberClaim.objects.filter(ours, group_id=transaction.group_id).exclude(transaction=transaction)
-    return others.select_related("transaction").order_by("pk")[0].transaction
+    found = first(claim.transaction for claim in others.select_related("transaction"))
+    assert found is not None  # or it would not have lost
+    return found
 
 
 def _differs(one: Transaction, other: Transaction) -> bool:

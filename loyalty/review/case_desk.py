@@ -44,6 +44,10 @@ WHY_NOT = {
     ),
 }
 ANSWERS = ("same", "different", "ask")
+WHOLE = (
+    "transaction__member__program", "transaction__store", "transaction__mall",
+    "earlier__member", "earlier__store", "earlier__mall", "assignee", "decided_by",
+)  # fmt: skip
 KEYS = {"same": "S", "different": "D", "ask": "A", "reopen": "U"}
 
 
@@ -106,7 +110,7 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
     screen_name = gettext_lazy("Duplicates")
     mall_path = "mall"
     list_display = ("number", "opened", "member_name", "amount", "done", "likeness", "stake", "state_pill")
-    list_select_related = ("transaction__member", "earlier", "assignee", "decided_by")
+    list_select_related = ("transaction__member", "assignee")
     list_filter = (OpenFilter, "verdict", ("mall", scoping.ScopedFilter), PatternFilter)
     search_fields = ("=transaction__payment_number", "=transaction__receipt_number")
     search_help_text = gettext_lazy("Bill number, in full")
@@ -128,11 +132,10 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
              is_main=lambda _case: False),
     )  # fmt: skip
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related(
-            "transaction__member__program", "transaction__store", "transaction__mall",
-            "earlier__member", "earlier__store", "earlier__mall", "assignee", "decided_by",
-        )  # fmt: skip
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With all that its page shows; the list, which PostgreSQL has to plan each time, joins what it shows."""
+        found: Any = super().get_object(request, object_id, from_field)
+        return found and self.get_queryset(request).select_related(*WHOLE).get(pk=found.pk)
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(state__in=DuplicateCase.WAITING)
@@ -196,7 +199,7 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
         self._together(request, chosen, Decision.Answer.DIFFERENT)
 
     def _together(self, request: HttpRequest, chosen: QuerySet[DuplicateCase], answer: str) -> None:
-        rows = list(self.open_rows(chosen).order_by("opened_at", "pk"))
+        rows = list(self.open_rows(chosen).select_related(*WHOLE).order_by("opened_at", "pk"))
         try:
             late = cases.decide_all(cases=rows, answer=answer, by=login_of(request), now=clock.now())
         except CaseRefused as refusal:

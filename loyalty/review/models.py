@@ -1,10 +1,14 @@
-"""What people decided, when, why, and what it did to points; what they are asked to check; what was mailed to them."""
+"""What people decided, when, why, and what it did to points; what they are asked to check; what was mailed to them.
+
+Long reports are kept beside.
+"""
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.models import DuplicateCase, Transaction
+from loyalty.review.report_models import ReportRun as ReportRun
 from pms.models import Mall, User
 
 

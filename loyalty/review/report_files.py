@@ -1,11 +1,13 @@
 """The duplicates report as CSV and XLSX, which spreadsheets open with correct Chinese and run nothing of."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
 
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -22,6 +24,13 @@ FORMATS = {Decimal: MONEY, float: SHARE, int: "#,##0"}
 WIDTHS = (44, 44, *(16,) * 9)
 
 Cell = str | int | float | Decimal | None
+
+
+def answer(breakdowns: Sequence[Breakdown], *, kind: str, since: date, until: date) -> HttpResponse:
+    """A download whose name says the days; `kind` is one of KINDS."""
+    content_type, written = KINDS[kind]
+    disposition = {"Content-Disposition": f'attachment; filename="duplicates-{since}-{until}.{kind}"'}
+    return HttpResponse(written(breakdowns), content_type=content_type, headers=disposition)
 
 
 def as_csv(breakdowns: Sequence[Breakdown]) -> bytes:
@@ -99,3 +108,10 @@ def _plain(cell: Cell) -> str:
         return f"{cell:.2f}"
     text = "" if cell is None else str(cell)
     return f"'{text}" if text.startswith(DANGEROUS) else text
+
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+KINDS: dict[str, tuple[str, Callable[[Sequence[Breakdown]], bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", as_csv),
+    "xlsx": (XLSX, as_xlsx),
+}

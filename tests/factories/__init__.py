@@ -51,7 +51,7 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DailyMailFactory, DecisionFactory, SpotCheckFactory
+from tests.factories.review import DailyMailFactory, DecisionFactory, ReportRunFactory, SpotCheckFactory
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -110,6 +110,7 @@ __all__ = [
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
+    "ReportRunFactory",
     "RuleFactory",
     "RuleVersionFactory",
     "SeenSignatureFactory",

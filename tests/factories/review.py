@@ -1,11 +1,13 @@
-"""Rows of review: what people decided, what they are asked to check, what was mailed to them."""
+"""Rows of review: what people decided, what they are asked to check, what was mailed to them, long reports."""
+
+from datetime import timedelta
 
 import factory
 from factory.django import DjangoModelFactory
 
-from loyalty.review.models import DailyMail, Decision, SpotCheck
+from loyalty.review.models import DailyMail, Decision, ReportRun, SpotCheck
 from tests.factories.moment import MOMENT
-from tests.factories.places import MallFactory, UserFactory
+from tests.factories.places import MallFactory, MallGroupFactory, UserFactory
 from tests.factories.purchases import DuplicateCaseFactory
 
 
@@ -54,3 +56,17 @@ class DailyMailFactory(DjangoModelFactory[DailyMail]):
     address = factory.Sequence(lambda n: f"ops-{n}@example.com")
     language = "en"
     due_at = MOMENT
+
+
+class ReportRunFactory(DjangoModelFactory[ReportRun]):
+    class Meta:
+        model = ReportRun
+
+    group = factory.SubFactory(MallGroupFactory)
+    mall_ids = factory.LazyFunction(list)
+    since_at = MOMENT - timedelta(days=365)
+    until_at = MOMENT
+    day_count = 365
+    asked_by = factory.SubFactory(UserFactory)
+    asked_at = MOMENT
+    moved_at = MOMENT

@@ -1,9 +1,16 @@
-"""What the database refuses of decisions, spot checks and mails, whoever asks."""
+"""What the database refuses of decisions, spot checks, mails and long reports, whoever asks."""
 
 import pytest
 
 from tests.constraints import refused_by
-from tests.factories import MOMENT, DailyMailFactory, DecisionFactory, SpotCheckFactory, UserFactory
+from tests.factories import (
+    MOMENT,
+    DailyMailFactory,
+    DecisionFactory,
+    ReportRunFactory,
+    SpotCheckFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -72,3 +79,14 @@ def test_a_mall_mails_a_day_to_an_address_once() -> None:
 
 def test_what_was_mailed_is_not_due_again() -> None:
     assert refused_by(lambda: DailyMailFactory.create(sent_at=MOMENT)) == "review_dailymail_sent_is_over"
+
+
+def test_a_long_report_ends_after_it_begins() -> None:
+    assert refused_by(lambda: ReportRunFactory.create(since_at=MOMENT, until_at=MOMENT)) == (
+        "review_reportrun_period_has_time"
+    )
+
+
+@pytest.mark.parametrize("values", [{"state": "DONE"}, {"state": "RUNNING", "ended_at": MOMENT}])
+def test_a_long_report_says_when_it_was_over(values: dict[str, object]) -> None:
+    assert refused_by(lambda: ReportRunFactory.create(**values)) == "review_reportrun_ended_when_over"
