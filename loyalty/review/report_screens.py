@@ -192,7 +192,7 @@ def _series(report: Report, question: Question) -> dict[str, list[Any]]:
     days = [first + timedelta(days=at) for at in range((question.until - question.since).days)]
     sums = [report.by_day.get(day, Sums()) for day in days]
     return {
-        "names": [f"{day:%m-%d}" for day in days],
+        "names": [str(formats.day(day)) for day in days],
         "cases": [one.cases for one in sums],
         "stopped": [one.stopped for one in sums],
         "saved": [one.cents_saved / 100 for one in sums],
@@ -233,10 +233,15 @@ def _table(breakdown: Breakdown) -> Panel:
 def _row(line: Line) -> tuple[object, ...]:
     sums = line.sums
     return (
-        formats.name_of(line), formats.number(sums.cases), formats.number(sums.stopped),
+        _said(line), formats.number(sums.cases), formats.number(sums.stopped),
         formats.number(sums.waiting), _share(sums), formats.number(sums.points_saved),
         formats.money(sums.cents_saved),
     )  # fmt: skip
+
+
+def _said(line: Line) -> str:
+    """Days as people say them; the files keep them sortable."""
+    return formats.day(line.day) if line.day else formats.name_of(line)
 
 
 def _share(sums: Sums) -> str:
