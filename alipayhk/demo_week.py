@@ -26,7 +26,7 @@ from pms.models import Mall, Store, User
 MEMBER_FOR = timedelta(days=90)
 SAME, DIFFERENT = Decision.Answer.SAME, Decision.Answer.DIFFERENT
 COUNTER, PARTNER, WALLET = Transaction.Channel.COUNTER, Transaction.Channel.PARTNER, Transaction.Channel.WALLET
-REVIEWER, CLERK, MANAGER = "demo-reviewer", "demo-counter", "demo-manager"
+REVIEWER, CLERK, OPERATOR, MANAGER = "demo-reviewer", "demo-counter", "demo-operator", "demo-manager"
 # By group, name and phone; in `WEEK` they are called by their place here.
 PEOPLE = {
     LUMINA.label: (
@@ -233,7 +233,7 @@ def _play_files(stage: _Stage) -> None:
         day = stage.moment(days_ago, "00:00")
         at = min(stage.now, day + timedelta(days=1, hours=9))
         file = BytesIO(text.format(day=f"{day:%Y-%m-%d}").encode())
-        job, _is_new = receipts.accept(mall=mall, file=file, name=name, by=_login(CLERK), now=at)
+        job, _is_new = receipts.accept(mall=mall, file=file, name=name, by=_login(OPERATOR), now=at)
         receipts.check(job_id=job.pk, clock=lambda at=at: at)  # type: ignore[misc]  # bound for the loop
         if is_imported:
             receipts.approve(job=job, now=at)

@@ -36,11 +36,12 @@ class CounterForm(forms.Form):
     amount = DollarsField(
         label=_("amount (HK$)"), required=True, max_value=slips.HIGHEST_CENTS // 100, min_value=0
     )
-    paid_at = forms.DateTimeField(label=_("paid"), widget=moment_input())
-    tender = forms.ChoiceField(label=_("paid with"), required=False)
     member = forms.CharField(
         label=_("member"), max_length=128, help_text=_("Card number, phone or wallet user ID")
     )
+    # After what is typed every time: a moment is many stops of the Tab key, and is mostly now.
+    paid_at = forms.DateTimeField(label=_("paid"), widget=moment_input())
+    tender = forms.ChoiceField(label=_("paid with"), required=False)
     token = forms.CharField(max_length=64, widget=forms.HiddenInput)
     seen = forms.CharField(max_length=64, widget=forms.HiddenInput, required=False)
 
