@@ -7,7 +7,7 @@ figures are those of the worked examples. Writes nothing a second time.
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from alipayhk.demo_malls import LUMINA, PIER8, VERDANT
 from loyalty.doors import counter, partners, receipts
@@ -25,7 +25,11 @@ from pms.models import Mall, Store, User
 
 MEMBER_FOR = timedelta(days=90)
 SAME, DIFFERENT = Decision.Answer.SAME, Decision.Answer.DIFFERENT
-COUNTER, PARTNER, WALLET = Transaction.Channel.COUNTER, Transaction.Channel.PARTNER, Transaction.Channel.WALLET
+COUNTER, PARTNER, WALLET = (
+    Transaction.Channel.COUNTER,
+    Transaction.Channel.PARTNER,
+    Transaction.Channel.WALLET,
+)
 REVIEWER, CLERK, OPERATOR, MANAGER = "demo-reviewer", "demo-counter", "demo-operator", "demo-manager"
 # By group, name and phone; in `WEEK` they are called by their place here.
 PEOPLE = {
@@ -38,9 +42,8 @@ PEOPLE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
-    """A payment by wallet, and what another door said of it some minutes later; who decided what, and how long after."""
+class Pair(NamedTuple):
+    """A payment by wallet, what another door said of it some minutes later, what was decided and how long after."""
 
     days_ago: int
     at: str
@@ -55,21 +58,21 @@ class Pair:
 
 
 WEEK = (
-    Pair(days_ago=6, at="12:41", store="LP-210", who=0, cents=23_400, later_cents=23_400, minutes=4, answer=SAME, waited=38),
-    Pair(days_ago=6, at="19:05", store="LP-S12", who=1, cents=128_000, later_cents=128_000, minutes=2, door=PARTNER, answer=SAME, waited=51),
-    Pair(days_ago=5, at="13:12", store="LP-404", who=2, cents=31_850, later_cents=31_850, minutes=25, answer=DIFFERENT, waited=140),
-    Pair(days_ago=5, at="18:48", store="VP-088", who=0, cents=64_200, later_cents=64_200, minutes=3, answer=SAME, waited=44),
-    Pair(days_ago=5, at="20:02", store="LP-S12", who=3, cents=95_000, later_cents=93_000, minutes=9, answer=SAME, waited=66),
-    Pair(days_ago=4, at="15:30", store="LP-210", who=4, cents=18_860, later_cents=18_860, minutes=1, door=PARTNER, answer=SAME, waited=20),
-    Pair(days_ago=4, at="17:15", store="P8-C03", who=0, cents=8_750, later_cents=8_750, minutes=4, answer=SAME, waited=95),
-    Pair(days_ago=3, at="12:55", store="LP-210", who=5, cents=42_000, later_cents=42_000, minutes=5, answer=SAME, waited=31),
-    Pair(days_ago=3, at="16:20", store="LP-S12", who=0, cents=178_000, later_cents=176_800, minutes=14),
-    Pair(days_ago=3, at="19:33", store="VP-402", who=1, cents=26_600, later_cents=26_600, minutes=2, answer=DIFFERENT, waited=12),
-    Pair(days_ago=2, at="13:40", store="LP-406", who=1, cents=15_900, later_cents=15_900, minutes=3, door=PARTNER, answer=SAME, waited=73),
-    Pair(days_ago=2, at="18:10", store="LP-S12", who=2, cents=312_000, later_cents=312_000, minutes=2, answer=SAME, waited=25),
-    Pair(days_ago=1, at="12:35", store="LP-210", who=3, cents=20_700, later_cents=20_700, minutes=4, door=PARTNER, answer=SAME, waited=41),
-    Pair(days_ago=1, at="18:55", store="P8-C03", who=1, cents=56_000, later_cents=56_000, minutes=4),
-    Pair(days_ago=1, at="20:10", store="LP-J01", who=4, cents=880_000, later_cents=880_000, minutes=180),
+    Pair(6, "12:41", "LP-210", 0, 23_400, 23_400, 4, COUNTER, SAME, 38),
+    Pair(6, "19:05", "LP-S12", 1, 128_000, 128_000, 2, PARTNER, SAME, 51),
+    Pair(5, "13:12", "LP-404", 2, 31_850, 31_850, 25, COUNTER, DIFFERENT, 140),
+    Pair(5, "18:48", "VP-088", 0, 64_200, 64_200, 3, COUNTER, SAME, 44),
+    Pair(5, "20:02", "LP-S12", 3, 95_000, 93_000, 9, COUNTER, SAME, 66),
+    Pair(4, "15:30", "LP-210", 4, 18_860, 18_860, 1, PARTNER, SAME, 20),
+    Pair(4, "17:15", "P8-C03", 0, 8_750, 8_750, 4, COUNTER, SAME, 95),
+    Pair(3, "12:55", "LP-210", 5, 42_000, 42_000, 5, COUNTER, SAME, 31),
+    Pair(3, "16:20", "LP-S12", 0, 178_000, 176_800, 14),
+    Pair(3, "19:33", "VP-402", 1, 26_600, 26_600, 2, COUNTER, DIFFERENT, 12),
+    Pair(2, "13:40", "LP-406", 1, 15_900, 15_900, 3, PARTNER, SAME, 73),
+    Pair(2, "18:10", "LP-S12", 2, 312_000, 312_000, 2, COUNTER, SAME, 25),
+    Pair(1, "12:35", "LP-210", 3, 20_700, 20_700, 4, PARTNER, SAME, 41),
+    Pair(1, "18:55", "P8-C03", 1, 56_000, 56_000, 4),
+    Pair(1, "20:10", "LP-J01", 4, 880_000, 880_000, 180),
 )  # fmt: skip
 # What the clerks of Lumina Plaza had in a folder: sound rows, one that the counter was faster with, and faults.
 FILE = """number,store,amount,paid_at,member,tender
@@ -159,7 +162,13 @@ class _Stage:
         return Transaction.objects.get(pk=outcome.transaction_id)
 
     def counter(
-        self, code: str, who: int, cents: int, paid_at: datetime, number: str = "", entered_at: datetime | None = None
+        self,
+        code: str,
+        who: int,
+        cents: int,
+        paid_at: datetime,
+        number: str = "",
+        entered_at: datetime | None = None,
     ) -> Transaction:
         store, clerk = _store(code), _login(CLERK)
         slip = Slip(
@@ -167,7 +176,9 @@ class _Stage:
             number=number, by_id=clerk.pk,
         )  # fmt: skip
         token = f"demo-week-{cents}-{paid_at.timestamp():.0f}"
-        return counter.save(slip=slip, token=token, by=clerk, now=min(self.now, entered_at or paid_at)).transaction
+        return counter.save(
+            slip=slip, token=token, by=clerk, now=min(self.now, entered_at or paid_at)
+        ).transaction
 
     def partner(self, code: str, who: int, cents: int, paid_at: datetime) -> Transaction:
         """By the mall's till, whose own number the wallet does not know."""
@@ -183,7 +194,9 @@ class _Stage:
 
     def _key(self, mall: Mall) -> Any:
         made_at = self.now - MEMBER_FOR
-        row, _key = partners.make_key(mall=mall, name="Harbour Noodles, till 1", by=_login(MANAGER), now=made_at)
+        row, _key = partners.make_key(
+            mall=mall, name="Harbour Noodles, till 1", by=_login(MANAGER), now=made_at
+        )
         self.keys[mall.pk] = row
         return row
 
@@ -204,7 +217,9 @@ def _play_today(stage: _Stage) -> None:
     stage.wallet("LP-210", 5, 24_600, start + timedelta(minutes=36))
     asked = stage.partner("LP-210", 5, 24_600, start + timedelta(minutes=40))
     reviewer = _login(REVIEWER)
-    cases.ask(case=asked.duplicate_case, of=reviewer, by=reviewer, now=stage.now, note="Till 1 looks for the slip")
+    cases.ask(
+        case=asked.duplicate_case, of=reviewer, by=reviewer, now=stage.now, note="Till 1 looks for the slip"
+    )
     stage.wallet("P8-C03", 0, 4_200, stage.moment(1, "08:05"))
     stage.wallet("P8-C03", 0, 4_200, stage.moment(1, "08:07"))
     # For the missing-points desk: "about HK$688 yesterday at Thread Street".

@@ -100,12 +100,15 @@ def _listen(page: Page, complaints: list[str], home: str) -> None:
         "console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None
     )
     page.on(
-        "request", lambda asked: None if asked.url.startswith(ours) else complaints.append(f"asked {asked.url}")
+        "request",
+        lambda asked: None if asked.url.startswith(ours) else complaints.append(f"asked {asked.url}"),
     )
 
 
 def entries(mall: live.Installation, cents: int) -> list[str]:
-    question = "SELECT state FROM earning_transaction WHERE channel = 'COUNTER' AND amount_cents = %s ORDER BY id"
+    question = (
+        "SELECT state FROM earning_transaction WHERE channel = 'COUNTER' AND amount_cents = %s ORDER BY id"
+    )
     return [state for (state,) in callers.rows(mall, question, cents)]
 
 
@@ -177,7 +180,9 @@ def test_a_case_is_decided_undone_and_left_by_single_keys(visit: Visitor, mall: 
     page.wait_for_url(f"**{oldest}")
     parts = page.locator(".evidence li").all_inner_texts()
     page.keyboard.press("s")
-    expect(page.locator("ul.messagelist")).to_contain_text("Decided: the same purchase. −1,768 points in all.")
+    expect(page.locator("ul.messagelist")).to_contain_text(
+        "Decided: the same purchase. −1,768 points in all."
+    )
     page.keyboard.press("u")
     expect(page.locator("ul.messagelist")).to_contain_text("Open again, with points as they were.")
     page.keyboard.press("d")
@@ -194,7 +199,9 @@ def test_a_case_is_decided_undone_and_left_by_single_keys(visit: Visitor, mall: 
     assert page.locator(".answers").is_visible()
 
 
-def test_a_note_is_typed_and_sent_without_deciding_by_accident(visit: Visitor, mall: live.Installation) -> None:
+def test_a_note_is_typed_and_sent_without_deciding_by_accident(
+    visit: Visitor, mall: live.Installation
+) -> None:
     page = visit(case_of(mall, YIP, 68_800), login=REVIEWER)
 
     page.locator(".note input").focus()
@@ -289,10 +296,11 @@ def test_a_file_is_checked_its_faults_shown_by_line_and_the_good_rows_imported(
     page.select_option("[name=mall]", label={"en": "Lumina Plaza", "zh-hant": "朗曜廣場"}[language])
     page.set_input_files("[name=file]", _receipts(tmp_path, number))
     page.click(".ask button")
-    page.wait_for_selector("text=/Will be recorded|將會登記/")
+    go = page.locator(".deed button", has_text={"en": "Import", "zh-hant": "匯入"}[language])
+    go.wait_for()
     faults = page.locator(".panel", has_text={"en": "Refused rows", "zh-hant": "被拒的行"}[language])
     told, before = faults.last.inner_text(), _imported(mall, number)
-    page.locator(".deed button").first.click()
+    go.click()
     page.wait_for_selector(".pill.good >> text=/Imported|已匯入/")
 
     assert [word for word in ("4", "store", "5", "amount") if word not in told] == []
@@ -306,9 +314,12 @@ def _receipts(folder: Path, number: str) -> Path:
     day = f"{datetime.now(HONG_KONG) - timedelta(days=2):%Y-%m-%d}"
     cents = 10 if number.endswith("en") else 20
     rows = (
-        ("LP-407", f"101.{cents}", FUNG), ("LP-408", f"102.{cents}", KWOK), ("XX-1", "103", KWOK), ("LP-408", "-5", KWOK),
+        ("LP-407", f"101.{cents}", FUNG), ("LP-408", f"102.{cents}", KWOK),
+        ("XX-1", "103", KWOK), ("LP-408", "-5", KWOK),
     )  # fmt: skip
-    lines = [f"{number}-{at},{store},{cents},{day} 11:0{at},{who}" for at, (store, cents, who) in enumerate(rows)]
+    lines = [
+        f"{number}-{at},{store},{cents},{day} 11:0{at},{who}" for at, (store, cents, who) in enumerate(rows)
+    ]
     file = folder / "收據.csv"
     file.write_text("\n".join(["number,store,amount,paid_at,member", *lines]), encoding="utf-8-sig")
     return file

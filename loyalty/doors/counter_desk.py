@@ -161,7 +161,9 @@ def _alike(request: HttpRequest, suspicion: Suspicion) -> list[Panel]:
         if is_flag
         else gettext("It looks like an earlier purchase: saved without points until staff have decided")
     )
-    evidence = case_story.likeness_panel(score=suspicion.score, parts=[part.as_json() for part in suspicion.parts])
+    evidence = case_story.likeness_panel(
+        score=suspicion.score, parts=[part.as_json() for part in suspicion.parts]
+    )
     return [_earlier(request, earlier, title=title), evidence]
 
 
@@ -172,7 +174,10 @@ def _at_once(seen: Look) -> str:
 def _earlier(request: HttpRequest, earlier: Transaction, *, title: str) -> Panel:
     """Which door had the number first, and when. Another mall's transaction is told of, but not opened."""
     opened = story.visible(request, Transaction).filter(pk=earlier.pk).first()
-    seen = [(gettext("Paid"), formats.moment(earlier.paid_at)), (gettext("Transaction"), story.link(request, opened))]
+    seen = [
+        (gettext("Paid"), formats.moment(earlier.paid_at)),
+        (gettext("Transaction"), story.link(request, opened)),
+    ]
     return story.facts(title, [
         (gettext("Through"), formats.word(earlier.get_channel_display())),
         (gettext("Recorded"), formats.moment(earlier.recorded_at)),

@@ -75,7 +75,9 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def _days(report: Report) -> list[Line]:
-    return [Line(name_en=f"{day}", name_zh=f"{day}", sums=sums, day=day) for day, sums in report.by_day.items()]
+    return [
+        Line(name_en=f"{day}", name_zh=f"{day}", sums=sums, day=day) for day, sums in report.by_day.items()
+    ]
 
 
 def _line(said: Callable[[], str], sums: Sums) -> Line:
