@@ -212,10 +212,10 @@ def summary(_request: HttpRequest, job: ImportJob) -> Panel:
 
 @story.tells("doors.importjob", 30)
 def faults(_request: HttpRequest, job: ImportJob) -> Panel | None:
-    rows = ImportRow.objects.filter(job=job, fate=ImportRow.Fate.FAULTY).order_by("line")[:LISTED]
+    rows = list(ImportRow.objects.filter(job=job, fate=ImportRow.Fate.FAULTY).order_by("line")[:LISTED])
     told = [(formats.number(row.line), fault["field"], _fault(fault)) for row in rows for fault in row.faults]
     headings = [(gettext("Line"), "number"), (gettext("Field"), ""), (gettext("What is wrong"), "")]
-    title = gettext("Refused rows (the first %(count)s)") % {"count": LISTED}
+    title = _first(gettext("Refused rows"), len(rows))
     return story.table(title, headings, told, empty="") if told else None
 
 
@@ -248,8 +248,14 @@ def recorded(request: HttpRequest, job: ImportJob) -> Panel | None:
         if pk in seen
     ]
     headings = [(gettext("Line"), "number"), (gettext("Transaction"), ""), (gettext("State"), "")]
-    title = gettext("Recorded rows (the first %(count)s)") % {"count": LISTED}
+    title = _first(gettext("Recorded rows"), len(pairs))
     return story.table(title, headings, told, empty="") if told else None
+
+
+def _first(title: str, shown: int) -> str:
+    if shown < LISTED:
+        return title
+    return gettext("%(title)s (the first %(count)s)") % {"title": title, "count": LISTED}
 
 
 def _tell(request: HttpRequest, job: ImportJob, task: Any) -> None:
@@ -275,8 +281,10 @@ def _refusal(code: str, detail: str) -> str:
 
 
 def _fault(fault: dict[str, Any]) -> str:
-    line = f" ({fault['line']})" if fault.get("line") else ""
-    return f"{slips.FAULTS[fault['code']]}{line}"
+    said = str(slips.FAULTS[fault["code"]])
+    if not fault.get("line"):
+        return said
+    return gettext("%(said)s Line %(line)s.") % {"said": said, "line": fault["line"]}
 
 
 def _door(row: ImportRow) -> str:

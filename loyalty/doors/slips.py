@@ -14,9 +14,10 @@ from decimal import Decimal
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.earning import awards, duplicates, trials
-from loyalty.earning.models import NumberClaim, Transaction
+from loyalty.earning import awards, duplicates, purchases, suspects, trials
+from loyalty.earning.models import DuplicateCase, NumberClaim, Transaction
 from loyalty.earning.purchases import Purchase
+from loyalty.earning.suspects import Suspicion
 from loyalty.earning.trials import Trial
 from members import lookup
 from members.models import Member, Pass
@@ -111,20 +112,33 @@ class Slip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """What handing it in would do. `earlier` holds its number already; `is_same`: nothing is different about it."""
+    """What handing it in would do. `earlier` holds its number already; `is_same`: nothing is different about it.
+
+    Under no known number it may still be alike to an earlier purchase: that is the suspicion.
+    """
 
     trial: Trial
     earlier: Transaction | None
     is_same: bool
+    suspicion: Suspicion | None = None
+
+    @property
+    def earns_at_once(self) -> bool:
+        """Whether saving it gives points before anybody has looked at it."""
+        is_held = self.suspicion is not None and self.suspicion.verdict != DuplicateCase.Verdict.FLAGGED
+        return self.earlier is None and not is_held
 
 
 def look(slip: Slip, *, now: datetime) -> Look:
     """Writes nothing."""
-    earlier = holder(slip)
+    earlier, purchase = holder(slip), slip.purchase(now=now)
+    trial = trials.try_purchase(purchase)
+    is_asked = earlier is None and bool(trial.points or trial.pending)
     return Look(
-        trial=trials.try_purchase(slip.purchase(now=now)),
+        trial=trial,
         earlier=earlier,
         is_same=earlier is not None and is_same(slip, earlier),
+        suspicion=suspects.suspect(purchase, purchases.find(purchase, is_trial=True)) if is_asked else None,
     )
 
 
