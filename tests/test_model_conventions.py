@@ -48,7 +48,15 @@ from loyalty.ledger.models import (
     Redemption,
     RedemptionPart,
 )
-from loyalty.review.models import Decision
+from loyalty.review.models import (
+    AdjustmentRequest,
+    Decision,
+    Finding,
+    ProviderColumn,
+    ProviderRow,
+    Reconciliation,
+    ReconciliationPiece,
+)
 from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from tests import factories, source
@@ -63,6 +71,7 @@ MUTABLE = {
     *(Program, Tier, Member, MemberTier, Pass, Consent, ContactChange),
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
+    *(AdjustmentRequest, Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature),
 }

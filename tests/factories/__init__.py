@@ -51,7 +51,15 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DecisionFactory
+from tests.factories.review import (
+    AdjustmentRequestFactory,
+    DecisionFactory,
+    FindingFactory,
+    ProviderColumnFactory,
+    ProviderRowFactory,
+    ReconciliationFactory,
+    ReconciliationPieceFactory,
+)
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -67,6 +75,7 @@ from tests.factories.wire import (
 __all__ = [
     "MOMENT",
     "PASSWORD",
+    "AdjustmentRequestFactory",
     "AwardFactory",
     "BacktestRunFactory",
     "BudgetUseFactory",
@@ -82,6 +91,7 @@ __all__ = [
     "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
+    "FindingFactory",
     "ImportChunkFactory",
     "ImportJobFactory",
     "ImportRowFactory",
@@ -105,6 +115,10 @@ __all__ = [
     "ProgramAccountFactory",
     "ProgramFactory",
     "ProofRunFactory",
+    "ProviderColumnFactory",
+    "ProviderRowFactory",
+    "ReconciliationFactory",
+    "ReconciliationPieceFactory",
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
