@@ -29,6 +29,7 @@ TIMETABLE: dict[str, tuple[str, Any]] = {
     "seal entries that are settled": ("loyalty.ledger.tasks.seal", 600),
     "prove every point": ("alipayhk.tasks.prove", crontab(hour=3, minute=31)),
     "go on with receipt files whose worker died": ("loyalty.doors.tasks.take_up_receipts", 10),
+    "go on with providers' files whose worker died": ("loyalty.doors.tasks.take_up_reconciliations", 10),
     "review tiers whose keeping is over": ("loyalty.earning.tasks.review_tiers", crontab(hour=0, minute=11)),
 }
 # A message of the night may wait this long for a worker; its work does not depend on the hour.

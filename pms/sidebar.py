@@ -50,6 +50,11 @@ JOBS = (
         Screen(_("Duplicates"), "earning.duplicatecase", True),
         Screen(_("Decisions"), "review.decision"),
     )),
+    Job(_("Reconciliation"), "reconciliation", (
+        Screen(_("Differences"), "review.finding", True),
+        Screen(_("Providers' files"), "review.reconciliation"),
+        Screen(_("Adjustments"), "review.adjustmentrequest", True),
+    )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),
         Screen(_("Contact changes"), "members.contactchange", True),
@@ -72,6 +77,7 @@ JOBS = (
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),
+        Screen(_("Columns of provider files"), "review.providercolumn"),
         Screen(_("Credentials"), "alipayhk.credential"),
         Screen(_("Keys"), "alipayhk.credentialkey"),
         Screen(_("Staff logins"), "pms.user"),

@@ -3,5 +3,6 @@
 from loyalty.doors import (
     counter_desk,  # noqa: F401  (registers its screen)
     partner_screens,  # noqa: F401  (registers its screen)
+    provider_screens,  # noqa: F401  (registers its screen)
     receipt_screens,  # noqa: F401  (registers its screen)
 )

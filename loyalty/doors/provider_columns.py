@@ -40,6 +40,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "store": ("referencestoreid", "storeid", "storelabel", "pmslabel", "store"),
     "merchant": ("secondarymerchantid", "referencemerchantid", "merchantid"),
 }  # fmt: skip
+# How the published file calls what it must have.
+SHOWN = ("Transaction_id", "Type", "Amount", "Currency", "Payment_time")
 REQUIRED = ("number", "amount", "time")
 OPTIONAL = tuple(name for name in HEADINGS if name not in (*REQUIRED, "amount_cents"))
 KINDS: dict[str, Kind] = {

@@ -62,7 +62,7 @@ SELECT paid.line, paid.number, '', paid.happened_at, paid.transaction_id, paid.u
     paid.merchant_id, paid.amount_cents, 0, paid.amount_cents - coalesce(back.cents, 0), paid.currency
 FROM review_providerrow paid
 LEFT JOIN earning_transaction purchase ON purchase.id = paid.transaction_id
-LEFT JOIN (SELECT payment, sum(amount_cents) AS cents FROM review_providerrow
+LEFT JOIN (SELECT payment, sum(amount_cents)::bigint AS cents FROM review_providerrow
            WHERE reconciliation_id = %(file)s AND kind IN ('REFUND', 'CANCEL') GROUP BY payment) back
     ON back.payment = paid.payment
 WHERE paid.reconciliation_id = %(file)s AND paid.kind = 'PAYMENT'

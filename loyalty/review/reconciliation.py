@@ -215,6 +215,7 @@ def _finding(
     now: datetime,
 ) -> Finding | None:
     """None where it is settled: repaired by hand before, or nothing to earn by the rules."""
+    assert file.business_date is not None  # as compare() sees to
     purchase = worth.purchases.get(one.transaction_id or 0)
     finding = Finding(
         reconciliation=file,

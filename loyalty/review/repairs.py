@@ -74,7 +74,7 @@ def record_refund(*, finding: Finding, account_id: int, by: User, now: datetime)
     """Record the refund and take back what the rest no longer deserves."""
     assert finding.transaction is not None  # the class of finding says so
     outcome = _give_back(finding, finding.transaction, finding.cents, now=now)
-    refund = Refund.objects.get(pk=outcome.refund_id)
+    refund = Refund.objects.get(pk=outcome.refund_id or 0)
     return Effect(refund_id=refund.pk, posting_id=refund.posting_id)
 
 
