@@ -104,10 +104,9 @@ def columns_of(program: Program) -> Columns:
 
 def read(line: Line, columns: Columns, *, now: datetime) -> ProviderRow:
     """One line, unsaved; what cannot be read is FAULTY and says why."""
-    faults = [{"field": "line", "code": line.fault}] if line.fault else []
+    faults = [{"field": "line", "code": line.fault}] if line.fault else _lost(line)
     row = ProviderRow(line=line.number, kind=Kind.FAULTY)
     if not faults:
-        faults = _lost(line)
         _fill(row, line.cells, columns, faults, now=now)
     if faults:
         return ProviderRow(line=line.number, kind=Kind.FAULTY, faults=faults)
@@ -126,8 +125,8 @@ def _fill(
 
     row.kind = tell("kind", _kind)
     row.number = tell("number", _needed_number)
-    original, partner = tell("original", _number), tell("partner", _number)
-    original_partner = tell("original_partner", _number)
+    original = tell("original", _number)
+    partner, original_partner = (_name(cells.get(name, "")) for name in ("partner", "original_partner"))
     amount = _cents if columns.is_in_cents else slips.read_dollars
     is_back = row.kind in (Kind.REFUND, Kind.CANCEL)
     row.amount_cents = tell(
@@ -139,18 +138,18 @@ def _fill(
         cells.get(name, "").strip()[:LONGEST_LABEL] for name in ("user", "store", "merchant")
     )
     if row.kind == Kind.PAYMENT:
-        row.payment, row.partner = row.number, partner or ""
+        row.payment, row.partner = row.number, partner
     else:
         # A cancellation goes under the number that the shop's system gave the payment; a refund has one of its own.
         shops = original_partner or (partner if row.kind == Kind.CANCEL else "")
-        row.payment, row.partner = original or "", shops or ""
+        row.payment, row.partner = original or "", shops
     if cells.get("status", "").strip().upper() in FAILED:
         row.kind = Kind.IGNORED
 
 
 def _lost(line: Line) -> list[dict[str, str]]:
     """A number cell has lost its leading zeros, and digits beyond the fifteenth."""
-    names = ("number", "partner", "original", "original_partner", "user")
+    names = ("number", "original", "user")
     return [{"field": name, "code": "NUMBER_LOST_DIGITS"} for name in names if name in line.typed]
 
 
@@ -170,6 +169,11 @@ def _needed_number(text: str) -> str:
     if not number:
         raise FieldRefused("number", "MISSING")
     return number
+
+
+def _name(text: str) -> str:
+    """What a shop's system calls a payment follows no rule of ours."""
+    return duplicates.canonical(text)[:LONGEST_LABEL]
 
 
 def _cents(text: str) -> int:
