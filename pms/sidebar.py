@@ -57,6 +57,11 @@ JOBS = (
         Screen(_("Patterns"), "earning.duplicatecase", page="admin:earning_duplicatecase_patterns",
                permission="earning.change_duplicatecase"),
     )),
+    Job(_("Reconciliation"), "reconciliation", (
+        Screen(_("Differences"), "review.finding", True),
+        Screen(_("Providers' files"), "review.reconciliation"),
+        Screen(_("Adjustments"), "review.adjustmentrequest", True),
+    )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),
         Screen(_("Manual uploads"), "alipayhk.uploadbatch", True),
@@ -84,6 +89,7 @@ JOBS = (
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),
+        Screen(_("Columns of provider files"), "review.providercolumn"),
         Screen(_("Credentials"), "alipayhk.credential"),
         Screen(_("Keys"), "alipayhk.credentialkey"),
         Screen(_("Staff logins"), "pms.user"),

@@ -49,7 +49,18 @@ from loyalty.ledger.models import (
     Redemption,
     RedemptionPart,
 )
-from loyalty.review.models import DailyMail, Decision, ReportRun, SpotCheck
+from loyalty.review.models import (
+    AdjustmentRequest,
+    DailyMail,
+    Decision,
+    Finding,
+    ProviderColumn,
+    ProviderRow,
+    Reconciliation,
+    ReconciliationPiece,
+    ReportRun,
+    SpotCheck,
+)
 from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from tests import factories, source
@@ -65,6 +76,7 @@ MUTABLE = {
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
     *(SpotCheck, DailyMail, ReportRun),
+    *(AdjustmentRequest, Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
 }

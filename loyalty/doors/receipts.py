@@ -4,20 +4,18 @@ The check writes rows of the job and nothing else. The import commits a batch at
 so that a job taken up again goes on where the last batch ended.
 """
 
-import hashlib
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import IO, Any
 
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError
 from django.db.models import Count, F, Q, Sum
 from django.db.transaction import atomic
 
-from loyalty.doors import receipt_files, receipt_rows, slips
+from loyalty.doors import kept_files, receipt_files, receipt_rows, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.doors.receipt_files import FileRefused
 from loyalty.doors.slips import FieldRefused
@@ -29,7 +27,6 @@ log = logging.getLogger(__name__)
 
 State = ImportJob.State
 Fate = ImportRow.Fate
-PIECE = 1024 * 1024
 CHECKED_AT_ONCE = 1000
 # Members' accounts are locked for one batch, and a wallet's notice waits 300 ms for one.
 EARNED_AT_ONCE = 50
@@ -48,7 +45,7 @@ def accept(
     *, mall: Mall, file: IO[bytes], name: str, by: User | None, now: datetime
 ) -> tuple[ImportJob, bool]:
     """The job of this file, and whether it is a new one: the same file is one job, however often it is sent."""
-    digest, size = _measured(file)
+    digest, size = kept_files.measured(file)
     if size > receipt_files.LARGEST:
         raise FileRefused("TOO_LARGE")
     if not size:
@@ -76,7 +73,10 @@ def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
 def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
     with _guarded(job, clock):
         ImportRow.objects.filter(job=job).delete()
-        with _content(job) as file, receipt_files.lines(file) as found:
+        with (
+            kept_files.content(ImportChunk.objects.filter(job=job)) as file,
+            receipt_files.lines(file) as found,
+        ):
             _check_all(job, found, clock)
         receipt_rows.find_doubles(job)
         _end_check(job, now=clock())
@@ -132,18 +132,6 @@ def counts(job: ImportJob) -> dict[str, int]:
     return {**dict(by_fate), **{f"RECORDED_{state}": count for state, count in by_state}, **points}
 
 
-def _measured(file: IO[bytes]) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    file.seek(0)
-    while piece := file.read(PIECE):
-        digest.update(piece)
-        size += len(piece)
-        if size > receipt_files.LARGEST:
-            break
-    file.seek(0)
-    return digest.hexdigest(), size
-
-
 def _known(mall: Mall, digest: str) -> ImportJob | None:
     gone = [State.REFUSED, State.CANCELED, State.FAILED]
     return ImportJob.objects.filter(mall=mall, digest=digest).exclude(state__in=gone).first()
@@ -155,36 +143,23 @@ def _accept(
 ) -> ImportJob:
     job = ImportJob.objects.create(
         mall=mall,
-        file_name=_shown(name),
+        file_name=kept_files.shown(name),
         digest=digest,
         asked_by=by,
         asked_at=now,
         moved_at=now,
     )
-    number = 0
-    while piece := file.read(PIECE):
+    for number, piece in kept_files.pieces(file):
         ImportChunk.objects.create(job=job, number=number, content=piece)
-        number += 1
     return job
-
-
-def _shown(name: str) -> str:
-    """A file's name is only ever shown; control and direction marks are left out."""
-    return "".join(letter for letter in name if letter.isprintable())[-255:] or "-"
 
 
 @contextmanager
 def _taken(job_id: int, state: ImportJob.State) -> Iterator[ImportJob | None]:
-    """The job, for one worker at a time; PostgreSQL gives it free at once when the worker dies. Else None."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, job_id])
-        if not cursor.fetchone()[0]:
-            yield None
-            return
-        try:
-            yield ImportJob.objects.select_related("mall__group").filter(pk=job_id, state=state).first()
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, job_id])
+    """The job, for one worker at a time; else None."""
+    with kept_files.taken(LOCK, job_id) as is_ours:
+        jobs = ImportJob.objects.select_related("mall__group").filter(pk=job_id, state=state)
+        yield jobs.first() if is_ours else None
 
 
 @contextmanager
@@ -208,16 +183,6 @@ def _end(job: ImportJob, state: ImportJob.State, *, now: datetime, **values: Any
     moving = ImportJob.objects.filter(pk=job.pk, state__in=[State.CHECKING, State.RUNNING])
     if moving.update(state=state, ended_at=now, moved_at=now, **values):
         ImportChunk.objects.filter(job=job).delete()
-
-
-@contextmanager
-def _content(job: ImportJob) -> Iterator[IO[bytes]]:
-    """The file, on this machine's disk for as long as it is read."""
-    with tempfile.TemporaryFile() as file:
-        for pk in ImportChunk.objects.filter(job=job).order_by("number").values_list("pk", flat=True):
-            file.write(ImportChunk.objects.values_list("content", flat=True).get(pk=pk))
-        file.seek(0)
-        yield file
 
 
 def _check_all(job: ImportJob, found: Iterator[Any], clock: Callable[[], datetime]) -> None:

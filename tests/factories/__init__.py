@@ -51,7 +51,18 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DailyMailFactory, DecisionFactory, ReportRunFactory, SpotCheckFactory
+from tests.factories.review import (
+    AdjustmentRequestFactory,
+    DailyMailFactory,
+    DecisionFactory,
+    FindingFactory,
+    ProviderColumnFactory,
+    ProviderRowFactory,
+    ReconciliationFactory,
+    ReconciliationPieceFactory,
+    ReportRunFactory,
+    SpotCheckFactory,
+)
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -68,6 +79,7 @@ from tests.factories.wire import (
 __all__ = [
     "MOMENT",
     "PASSWORD",
+    "AdjustmentRequestFactory",
     "AwardFactory",
     "BacktestRunFactory",
     "BudgetUseFactory",
@@ -84,6 +96,7 @@ __all__ = [
     "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
+    "FindingFactory",
     "ImportChunkFactory",
     "ImportJobFactory",
     "ImportRowFactory",
@@ -107,6 +120,10 @@ __all__ = [
     "ProgramAccountFactory",
     "ProgramFactory",
     "ProofRunFactory",
+    "ProviderColumnFactory",
+    "ProviderRowFactory",
+    "ReconciliationFactory",
+    "ReconciliationPieceFactory",
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
