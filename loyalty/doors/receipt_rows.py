@@ -3,7 +3,8 @@
 Reads the ledger's side and writes nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from loyalty.doors.receipt_files import NAMED, REQUIRED, Line
 from loyalty.doors.slips import FieldRefused, Slip, Stores
 from loyalty.earning import duplicates
 from loyalty.earning.models import Transaction
+from pms import columns
 
 Fate = ImportRow.Fate
 # What a spreadsheet would take for a formula, full-width signs too.
@@ -33,6 +35,14 @@ WITH doubled AS (
 UPDATE doors_importrow SET fate = 'FAULTY', faults = jsonb_build_array(jsonb_build_object(
     'field', 'number', 'code', CASE WHEN differs THEN 'DOUBLED_OTHERWISE' ELSE 'DOUBLED' END, 'line', doubled.first))
 FROM doubled WHERE doubled.id = doors_importrow.id AND times > 1 AND (differs OR place > 1)
+"""
+
+SAVED = """
+UPDATE doors_importrow saved
+SET fate = row.fate, earlier_id = row.earlier_id, transaction_id = row.transaction_id, faults = row.faults::jsonb
+FROM unnest(%(ids)s::bigint[], %(fates)s::text[], %(earlier)s::bigint[], %(transactions)s::bigint[],
+    %(faults)s::text[]) AS row (id, fate, earlier_id, transaction_id, faults)
+WHERE saved.id = row.id
 """
 
 
@@ -72,6 +82,29 @@ def slip_of(row: ImportRow, *, by_id: int | None = None) -> Slip:
         tender=row.tender,
         by_id=by_id,
     )
+
+
+def apart(rows: Sequence[ImportRow]) -> list[ImportRow]:
+    """The first of these, up to one that could be held to be another of them: it is settled once that is recorded."""
+    claimed: set[tuple[str, str]] = set()
+    for place, row in enumerate(rows):
+        if not claimed.isdisjoint(_asked(row)):
+            return list(rows[:place])
+        claimed.update(duplicates.claims({row.kind: row.number}, store=row.store_id, paid_at=_paid(row)))
+    return list(rows)
+
+
+def save(rows: Sequence[ImportRow]) -> None:
+    """What has become of them, in one statement."""
+    values: dict[str, Any] = {
+        "ids": columns.numbers(row.pk for row in rows),
+        "fates": columns.texts(str(row.fate) for row in rows),
+        "earlier": columns.numbers(row.earlier_id for row in rows),
+        "transactions": columns.numbers(row.transaction_id for row in rows),
+        "faults": columns.texts(json.dumps(row.faults) for row in rows),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(SAVED, values)
 
 
 def find_doubles(job: ImportJob) -> None:
