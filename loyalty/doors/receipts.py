@@ -7,8 +7,10 @@ so that a job taken up again goes on where the last batch ended.
 import hashlib
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import IO, Any
@@ -28,10 +30,11 @@ log = logging.getLogger(__name__)
 
 State = ImportJob.State
 Fate = ImportRow.Fate
+OPEN = receipt_rows.OPEN
 PIECE = 1024 * 1024
 CHECKED_AT_ONCE = 1000
 # Members, and stores' equal amounts, are locked for one batch, and a wallet's notice waits 300 ms for one.
-EARNED_AT_ONCE = 250
+EARNED_AT_ONCE = 200
 ATTEMPTS = 6
 # Of advisory locks: the first half of a job's.
 LOCK = 0x1A9C
@@ -78,14 +81,17 @@ def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
         with _content(job) as file, receipt_files.lines(file) as found:
             _check_all(job, found, clock)
         receipt_rows.find_doubles(job)
+        _foresee(job, clock)
         _end_check(job, now=clock())
 
 
 def approve(*, job: ImportJob, now: datetime) -> bool:
     """Let it be imported; False if it is not waiting for that."""
     checked = ImportJob.objects.filter(pk=job.pk, state=State.CHECKED)
-    to_do = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT]).count()
-    return bool(checked.update(state=State.RUNNING, done_count=F("row_count") - to_do, moved_at=now))
+    to_do = ImportRow.objects.filter(job=job, fate__in=OPEN).count()
+    done = F("row_count") - to_do
+    begun = {"done_count": done, "began_count": done, "began_at": now, "moved_at": now}
+    return bool(checked.update(state=State.RUNNING, **begun))
 
 
 def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
@@ -121,14 +127,38 @@ def lost(*, now: datetime) -> list[tuple[int, str]]:
     return list(found.values_list("pk", "state"))
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the work under way is, and how long it will still take; None until that can be said."""
+
+    rows_per_second: int
+    left: timedelta | None
+
+
+def pace(job: ImportJob) -> Pace | None:
+    """Of a job that is worked on; while a file is read nobody knows how many rows it has."""
+    taken = (job.moved_at - job.began_at).total_seconds() if job.began_at else 0
+    done = job.done_count - job.began_count
+    if taken <= 0 or done <= 0:
+        return None
+    left = timedelta(seconds=(job.row_count - job.done_count) * taken / done) if job.row_count else None
+    return Pace(round(done / taken), left)
+
+
 def counts(job: ImportJob) -> dict[str, int]:
-    """Rows by fate, those recorded by their transaction's state, and the points they gave."""
+    """Rows by fate, those recorded by their transaction's state, the points they gave, and those foreseen."""
     rows = ImportRow.objects.filter(job=job)
     by_fate = rows.order_by().values_list("fate").annotate(Count("pk"))
     recorded = rows.filter(fate=Fate.RECORDED).order_by()
     by_state = recorded.values_list("transaction__state").annotate(Count("pk"))
     points = recorded.aggregate(points=Sum("transaction__award__points", default=0))
-    return {**dict(by_fate), **{f"RECORDED_{state}": count for state, count in by_state}, **points}
+    foreseen = rows.aggregate(points_foreseen=Sum("points", default=0))
+    return {
+        **dict(by_fate),
+        **{f"RECORDED_{state}": count for state, count in by_state},
+        **points,
+        **foreseen,
+    }
 
 
 def _measured(file: IO[bytes]) -> tuple[str, int]:
@@ -159,6 +189,7 @@ def _accept(
         asked_by=by,
         asked_at=now,
         moved_at=now,
+        began_at=now,
     )
     number = 0
     while piece := file.read(PIECE):
@@ -224,9 +255,41 @@ def _check_all(job: ImportJob, found: Iterator[Any], clock: Callable[[], datetim
     while batch := list(islice(found, CHECKED_AT_ONCE)):
         with atomic():
             rows = receipt_rows.judge(job, batch, stores, now=clock())
-            ImportRow.objects.bulk_create(rows)
+            receipt_rows.insert(rows)
             done += len(rows)
             _move(job, State.CHECKING, now=clock(), done_count=done)
+
+
+def _foresee(job: ImportJob, clock: Callable[[], datetime]) -> None:
+    """The points of the good rows, in the order in which they would be imported."""
+    count, stores = ImportRow.objects.filter(job=job).count(), slips.Stores(job.mall)
+    done = count - ImportRow.objects.filter(job=job, fate__in=OPEN).count()
+    begun = {"row_count": count, "done_count": done, "began_count": done, "began_at": clock()}
+    _move(job, State.CHECKING, now=clock(), **begun)
+    tried: Counter[tuple[int, str]] = Counter()
+    last = ImportRow(member_id=0, line=0)
+    while rows := _next_members(job, after=last):
+        # What members before these would have taken is over; what campaigns would have given is not.
+        if rows[0].member_id != last.member_id:
+            tried = Counter({pair: used for pair, used in tried.items() if not pair[0]})
+        for row in rows:
+            row.store = stores.by_id[row.store_id or 0]
+        points = slips.foresee_all([receipt_rows.slip_of(row) for row in rows], now=clock(), tried=tried)
+        done, last = done + len(rows), rows[-1]
+        with atomic():
+            receipt_rows.foretell(rows, points)
+            _move(job, State.CHECKING, now=clock(), done_count=done)
+
+
+def _next_members(job: ImportJob, *, after: ImportRow) -> list[ImportRow]:
+    """Whole members, unless one has more rows than that: what looks alike is then seen together."""
+    behind = ImportRow.objects.filter(job=job, member__gte=after.member_id)
+    rows = receipt_rows.next_open(
+        behind.exclude(member=after.member_id, line__lte=after.line), CHECKED_AT_ONCE
+    )
+    if len(rows) < CHECKED_AT_ONCE:
+        return rows
+    return [row for row in rows if row.member_id != rows[-1].member_id] or rows
 
 
 @atomic
@@ -249,8 +312,8 @@ def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) 
 
 @atomic
 def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
-    open_rows = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT])
-    rows = list(open_rows.select_for_update(of=("self",)).order_by("member_id", "line")[:EARNED_AT_ONCE])
+    mine = ImportRow.objects.filter(job=job).select_for_update(of=("self",))
+    rows = receipt_rows.next_open(mine, EARNED_AT_ONCE)
     if not rows:
         return 0
     for row in rows:

@@ -37,7 +37,7 @@ def earn_all(asked: Sequence[Purchase], *, now: datetime) -> list[Outcome]:
     Raises `Overtaken`, but never for one alone.
     """
     pairs = list(zip(asked, _with_accounts(purchases.find_all(asked), now=now), strict=True))
-    outcomes = [_waits(purchase, found) for purchase, found in pairs]
+    outcomes = [runs.waits(purchase, found) for purchase, found in pairs]
     taken = [pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is None]
     recorded = iter(_record_all(taken, now=now) if taken else [])
     return [outcome or next(recorded) for outcome in outcomes]
@@ -98,17 +98,6 @@ def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
     if found.store_id is None:
         return runs.wrong_mall(purchase)
     return decisions.decide(purchase, found, now=now)
-
-
-def _waits(purchase: Purchase, found: Found) -> Outcome | None:
-    """For what nothing is recorded at all; None if it is to be recorded, even if only to wait for its store."""
-    if not found.is_mall_active:
-        return waiting("MALL", str(purchase.mall_id), "STORE_SUSPENDED")
-    if found.member_id is None:
-        return waiting("USER", purchase.user_id, "PARKED_NO_PASS")
-    if found.store_id is not None and not found.is_store_active:
-        return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
-    return None
 
 
 def _record_all(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime) -> list[Outcome]:

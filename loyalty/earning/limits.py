@@ -58,24 +58,25 @@ class Asked:
 class Rooms:
     """The room of a run of purchases, one after the other: read once for all, then used up in memory as well.
 
-    Locks the members' accounts, unless all that is asked is used up. `is_trial`: locks nothing.
+    Locks the members' accounts, unless all that is asked is used up. A trial locks nothing; `tried` is what those
+    before it would have taken, and takes note of more.
     """
 
-    def __init__(self, asked: Sequence[Asked], *, is_trial: bool = False) -> None:
-        self.is_trial = is_trial
+    def __init__(self, asked: Sequence[Asked], *, tried: Counter[tuple[int, str]] | None = None) -> None:
+        self._tried = tried
         self._budgets: dict[str, int] = {}
         self._campaigns = _campaigns(asked) if len(asked) > 1 else {}
         pairs = {pair for one in asked for pair in one.keys}
-        if pairs and not is_trial:
+        if pairs and tried is None:
             postings.take_locks(account_ids={account_id for account_id, _key in pairs})
-        self._used = _used(pairs) if pairs else {}
+        self._used = Counter(_used(pairs) if pairs else {})
+        self._used.update({pair: used for pair, used in (tried or {}).items() if pair in pairs})
 
     def of_member(self, asked: Asked) -> dict[str, int]:
         if asked.account_id is None:
             return {}
         left = {
-            key: _amount(asked.limited[key]) - self._used.get((account_id, key), 0)
-            for account_id, key in asked.keys
+            key: _amount(asked.limited[key]) - self._used[account_id, key] for account_id, key in asked.keys
         }
         return asked.given | left
 
@@ -93,11 +94,14 @@ class Rooms:
             if is_budget(key):
                 self._budgets[key] -= used
             else:
-                self._used[account_id, key] = self._used.get((account_id, key), 0) + used
+                self._used[account_id, key] += used
+        if self._tried is not None:
+            self._tried.update(taken(account_id, uses))
 
     def _budget_used(self, rule_id: int) -> int:
-        if self.is_trial:
-            return BudgetUse.objects.filter(rule_id=rule_id).values_list("used", flat=True).first() or 0
+        if self._tried is not None:
+            stored = BudgetUse.objects.filter(rule_id=rule_id).values_list("used", flat=True).first()
+            return (stored or 0) + self._tried[0, f"{rule_id}/budget"]
         BudgetUse.objects.get_or_create(rule_id=rule_id)
         return BudgetUse.objects.select_for_update().get(rule_id=rule_id).used
 

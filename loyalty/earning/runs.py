@@ -5,6 +5,7 @@ locks under which that is exact, unless it is a trial; writes nothing.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from loyalty.earning import decisions, duplicates, purchases
 from loyalty.earning.decisions import Decision
 from loyalty.earning.limits import Rooms
 from loyalty.earning.models import DuplicateCase, Transaction
+from loyalty.earning.outcomes import Outcome, waiting
 from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.reasons import reason
 from loyalty.earning.suspects import Look, Lookout, Suspicion
@@ -44,11 +46,14 @@ class Judged:
         return not self.is_lost and self.state != Transaction.State.PARKED
 
 
-def judge(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime, is_trial: bool = False) -> list[Judged]:
-    """A trial says no word of why: it foresees the points alone."""
+def judge(
+    pairs: Sequence[tuple[Purchase, Found]], *, now: datetime, tried: Counter[tuple[int, str]] | None = None
+) -> list[Judged]:
+    """With what was `tried` before, a trial, which says no word of why: it foresees the points alone."""
+    is_trial = tried is not None
     cases = [decisions.case_of(*pair) if pair[1].store_id is not None else None for pair in pairs]
     lost = _lost(pairs) if is_trial or len(pairs) > 1 else set()
-    rooms = Rooms([case.asked for case in cases if case], is_trial=is_trial)
+    rooms = Rooms([case.asked for case in cases if case], tried=tried)
     lookout = Lookout([Look(purchase=purchase, found=found) for purchase, found in pairs])
     judged: list[Judged] = []
     for place, case in enumerate(cases):
@@ -64,6 +69,17 @@ def judge(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime, is_trial: b
             lookout.record(place, transaction_id=found.transaction_id or -1 - place, state=one.state)
         judged.append(one)
     return judged
+
+
+def waits(purchase: Purchase, found: Found) -> Outcome | None:
+    """For what nothing is recorded at all; None if it is to be recorded, even if only to wait for its store."""
+    if not found.is_mall_active:
+        return waiting("MALL", str(purchase.mall_id), "STORE_SUSPENDED")
+    if found.member_id is None:
+        return waiting("USER", purchase.user_id, "PARKED_NO_PASS")
+    if found.store_id is not None and not found.is_store_active:
+        return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
+    return None
 
 
 def under(suspicion: Suspicion | None, decision: Decision) -> tuple[Decision, str]:

@@ -120,6 +120,8 @@ def books(place: Desk, content: bytes, monkeypatch: pytest.MonkeyPatch, at_once:
     with undone():
         job = imported(place, content)
         assert job.state == "DONE"
+        counted = receipts.counts(job)
+        assert counted["points_foreseen"] == counted["points"] > 0
         with connection.cursor() as cursor:
             found = []
             for statement, values in [
