@@ -6,7 +6,8 @@ no consent to share payments: whoever hands a receipt in has shared it. These do
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -157,15 +158,21 @@ def is_same(slip: Slip, earlier: Transaction) -> bool:
 
 def hand_in(slip: Slip, *, now: datetime) -> Transaction:
     """Record it and give what it deserves; must run in its caller's atomic block."""
-    return Transaction.objects.select_related("award", "store").get(pk=earn(slip, now=now))
+    [handed] = hand_in_all([slip], now=now)
+    if isinstance(handed, FieldRefused):
+        raise handed
+    return Transaction.objects.select_related("award", "store").get(pk=handed)
 
 
-def earn(slip: Slip, *, now: datetime, reviews_tier: bool = True) -> int:
-    """As `hand_in`, but only the transaction's id, for those who bring many."""
-    outcome = awards.earn(purchase=slip.purchase(now=now), now=now, reviews_tier=reviews_tier)
-    if outcome.transaction_id is None:
-        raise FieldRefused("store", "STORE_SUSPENDED")
-    return outcome.transaction_id
+def hand_in_all(slips: Sequence[Slip], *, now: datetime) -> list[int | FieldRefused]:
+    """As `hand_in` for many, in their order, but only their transactions' ids, or why one was refused."""
+    outcomes = awards.earn_all([slip.purchase(now=now) for slip in slips], now=now)
+    return [outcome.transaction_id or FieldRefused("store", "STORE_SUSPENDED") for outcome in outcomes]
+
+
+def foresee_all(slips: Sequence[Slip], *, now: datetime, tried: Counter[tuple[int, str]]) -> list[int]:
+    """The points that `hand_in_all` would give; writes nothing. `tried` is what earlier ones took of limits."""
+    return trials.foresee([slip.purchase(now=now) for slip in slips], now=now, tried=tried)
 
 
 def read_number(text: str) -> str:

@@ -74,8 +74,8 @@ class Sums:
 
     def __add__(self, other: "Sums") -> "Sums":
         known = [at for at in (self.oldest_at, other.oldest_at) if at]
-        counts = (getattr(self, name) + getattr(other, name) for name in COUNTED)
-        return Sums(*counts, oldest_at=min(known, default=None))
+        counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTED}
+        return Sums(**counts, oldest_at=min(known, default=None))
 
     @property
     def false_positives(self) -> float | None:

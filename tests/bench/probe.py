@@ -1,13 +1,17 @@
 """How long the look for an earlier record of one purchase takes, which every payment waits for."""
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from random import Random
 from typing import Any
 
 from django.db import connection
 
-from loyalty.earning import likeness, suspects
+from loyalty.earning import suspects
+from loyalty.earning.models import Transaction
+from loyalty.earning.purchases import Purchase
+from loyalty.earning.suspects import Sought
 from tests.bench.figures import Waits
 
 PROBES, WARM_UP = 400, 40
@@ -29,18 +33,18 @@ def measure(*, probes: int = PROBES) -> Waits:
     return Waits(tuple(seconds[WARM_UP:]))
 
 
-def _seconds(cursor: Any, values: dict[str, Any]) -> float:
+def _seconds(cursor: Any, values: Mapping[str, Any]) -> float:
     began = time.perf_counter()
     cursor.execute(suspects.CANDIDATES, values)
     cursor.fetchall()
     return time.perf_counter() - began
 
 
-def _values(group_id: int, member_id: int, store_id: int, cents: int, paid_at: datetime) -> dict[str, Any]:
+def _values(group_id: int, member_id: int, store_id: int, cents: int, paid_at: datetime) -> Mapping[str, Any]:
     """A receipt without any number, which leaves out nothing that it may be like."""
-    since, until = likeness.window(paid_at)
-    return {
-        "group_id": group_id, "member_id": member_id, "store_id": store_id, "amount_cents": cents, "since": since,
-        "until": until, "states": list(suspects.PAID_STATES), "currency": "HKD", "own_id": 0, "has_payment": False,
-        "has_mainland": False, "has_acquirer": False,
-    }  # fmt: skip
+    receipt = Purchase(
+        group_id=group_id, mall_id=0, channel=Transaction.Channel.COUNTER, member_id=member_id,
+        amount_cents=cents, currency="HKD", paid_at=paid_at, numbers={},
+        store_label="", merchant_id="", merchant_name="",
+    )  # fmt: skip
+    return suspects.values([Sought(purchase=receipt, member_id=member_id, store_id=store_id)])
