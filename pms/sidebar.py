@@ -57,8 +57,14 @@ JOBS = (
         Screen(_("Patterns"), "earning.duplicatecase", page="admin:earning_duplicatecase_patterns",
                permission="earning.change_duplicatecase"),
     )),
+    Job(_("Reconciliation"), "reconciliation", (
+        Screen(_("Differences"), "review.finding", True),
+        Screen(_("Providers' files"), "review.reconciliation"),
+        Screen(_("Adjustments"), "review.adjustmentrequest", True),
+    )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),
+        Screen(_("Manual uploads"), "alipayhk.uploadbatch", True),
         Screen(_("Contact changes"), "members.contactchange", True),
     )),
     Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),
@@ -78,10 +84,12 @@ JOBS = (
     Job(_("Reports"), "reports", (
         Screen(_("Duplicates"), "earning.duplicatecase", page="admin:earning_duplicatecase_report"),
         Screen(_("Daily mails"), "review.dailymail", True),
+        Screen(_("Long reports"), "review.reportrun"),
     )),
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),
+        Screen(_("Columns of provider files"), "review.providercolumn"),
         Screen(_("Credentials"), "alipayhk.credential"),
         Screen(_("Keys"), "alipayhk.credentialkey"),
         Screen(_("Staff logins"), "pms.user"),

@@ -31,6 +31,7 @@ from tests.factories import (
     PostingFactory,
     RedemptionFactory,
     RefundFactory,
+    ReportRunFactory,
     RuleFactory,
     RuleVersionFactory,
     StoreFactory,
@@ -106,6 +107,7 @@ def _plant_purchases(world: World, mall: Mall, member: Member) -> None:
         AwardFactory.create(transaction=purchase),
         RefundFactory.create(transaction=purchase, number=f"{mark}R"),
         DuplicateCaseFactory.create(transaction=purchase, earlier=earlier),
+        ReportRunFactory.create(group=mall.group, mall_ids=[mall.pk], asked_by__username=f"{mark} asker"),
     ]  # fmt: skip
 
 

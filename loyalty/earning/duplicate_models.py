@@ -83,6 +83,11 @@ class DuplicateCase(models.Model):
                 name="earning_case_waiting",
             ),
             models.Index(fields=["mall", "-opened_at"], name="earning_case_opened"),
+            # Lists of more malls than one are ordered by these.
+            models.Index(
+                fields=["opened_at"], condition=Q(state__in=["OPEN", "ASKED"]), name="earning_case_oldest"
+            ),
+            models.Index(fields=["-opened_at"], name="earning_case_newest"),
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ Every later record opens a case. A plain repeat decides itself; what differs or 
 """
 
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.db.models import Q
 from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Transaction
 from loyalty.earning.reasons import reason
 from loyalty.earning.suspects import Suspicion
+from pms import columns
 from pms.clock import HONG_KONG
 
 CENTS_PER_DOLLAR = 100
@@ -27,9 +28,9 @@ def canonical(number: str) -> str:
 # Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
 LONGEST_OF_A_TILL = 19
 HELD = """
-SELECT kind, number, transaction_id FROM earning_numberclaim
-JOIN unnest(%(kinds)s::text[], %(numbers)s::text[]) AS asked (kind, number) USING (kind, number)
-WHERE group_id = %(group_id)s
+SELECT group_id, kind, number, transaction_id FROM earning_numberclaim
+JOIN unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) AS asked (group_id, kind, number)
+    USING (group_id, kind, number)
 """
 OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
 
@@ -65,9 +66,13 @@ def holder(
     numbers: Mapping[str, str], *, group_id: int, store: int | str | None, paid_at: datetime
 ) -> Transaction | None:
     """The transaction that holds one of these numbers already; a look, not a lock."""
-    wanted = asked(numbers, store=store, paid_at=paid_at)
-    found = holders(wanted, group_id=group_id)
-    return min(found.values(), key=lambda transaction: transaction.pk, default=None)
+    found = holders(asked(numbers, store=store, paid_at=paid_at), group_id=group_id)
+    return first(found.values())
+
+
+def first(found: Iterable[Transaction]) -> Transaction | None:
+    """Of those that hold numbers of one purchase the one that has it; one that came second holds what was left."""
+    return min(found, key=lambda one: (one.state == Transaction.State.DUPLICATE, one.pk), default=None)
 
 
 def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
@@ -79,12 +84,26 @@ def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datet
 
 def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
     """Who holds which of many numbers, in two questions."""
-    kinds, numbers = [kind for kind, _number in wanted], [number for _kind, number in wanted]
+    holding = _held({(group_id, kind, number) for kind, number in wanted})
+    found = Transaction.objects.in_bulk({transaction_id for *_number, transaction_id in holding})
+    return {(kind, number): found[transaction_id] for _group, kind, number, transaction_id in holding}
+
+
+def held(wanted: Collection[tuple[int, str, str]]) -> set[tuple[int, str, str]]:
+    """Which of these group's numbers somebody holds."""
+    return {(group_id, kind, number) for group_id, kind, number, _transaction in _held(wanted)}
+
+
+def _held(wanted: Collection[tuple[int, str, str]]) -> list[tuple[int, str, str, int]]:
+    asked = list(wanted)
+    values: dict[str, Any] = {
+        "group_ids": columns.numbers(group_id for group_id, _kind, _number in asked),
+        "kinds": columns.texts(str(kind) for _group_id, kind, _number in asked),
+        "numbers": columns.texts(number for _group_id, _kind, number in asked),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(HELD, {"group_id": group_id, "kinds": kinds, "numbers": numbers})
-        held = cursor.fetchall()
-    found = Transaction.objects.in_bulk({transaction_id for _kind, _number, transaction_id in held})
-    return {(kind, number): found[transaction_id] for kind, number, transaction_id in held}
+        cursor.execute(HELD, values)
+        return list(cursor.fetchall())
 
 
 def claimed(transaction: Transaction) -> list[tuple[str, str]]:
@@ -160,12 +179,14 @@ def worth(transaction: Transaction, points: int) -> int:
 
 
 def _winner(transaction: Transaction) -> Transaction:
-    """Holder of the first of our numbers that is not ours."""
+    """Who holds our numbers and has the purchase."""
     ours = Q(kind__in=OTHER_KINDS, number=looked_up(transaction.numbers) or None)
     for kind, number in claimed(transaction):
         ours |= Q(kind=kind, number=number)
     others = NumberClaim.objects.filter(ours, group_id=transaction.group_id).exclude(transaction=transaction)
-    return others.select_related("transaction").order_by("pk")[0].transaction
+    found = first(claim.transaction for claim in others.select_related("transaction"))
+    assert found is not None  # or it would not have lost
+    return found
 
 
 def _differs(one: Transaction, other: Transaction) -> bool:
@@ -174,4 +195,4 @@ def _differs(one: Transaction, other: Transaction) -> bool:
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment.astimezone(HONG_KONG):%Y-%m-%d}"
+    return moment.astimezone(HONG_KONG).date().isoformat()

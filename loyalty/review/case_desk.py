@@ -44,6 +44,10 @@ WHY_NOT = {
     ),
 }
 ANSWERS = ("same", "different", "ask")
+WHOLE = (
+    "transaction__member__program", "transaction__store", "transaction__mall",
+    "earlier__member", "earlier__store", "earlier__mall", "assignee", "decided_by",
+)  # fmt: skip
 KEYS = {"same": "S", "different": "D", "ask": "A", "reopen": "U"}
 
 
@@ -105,8 +109,8 @@ def _is_decided(case: DuplicateCase) -> bool:
 class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
     screen_name = gettext_lazy("Duplicates")
     mall_path = "mall"
-    list_display = ("number", "opened", "member_name", "amount", "done", "likeness", "stake", "state_pill")
-    list_select_related = ("transaction__member", "earlier", "assignee", "decided_by")
+    list_display = ("record", "opened", "member_name", "amount", "done", "state_pill")
+    list_select_related = ("transaction__member", "transaction__store", "assignee")
     list_filter = (OpenFilter, "verdict", ("mall", scoping.ScopedFilter), PatternFilter)
     search_fields = ("=transaction__payment_number", "=transaction__receipt_number")
     search_help_text = gettext_lazy("Bill number, in full")
@@ -128,11 +132,10 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
              is_main=lambda _case: False),
     )  # fmt: skip
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related(
-            "transaction__member__program", "transaction__store", "transaction__mall",
-            "earlier__member", "earlier__store", "earlier__mall", "assignee", "decided_by",
-        )  # fmt: skip
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """With all that its page shows; the list, which PostgreSQL has to plan each time, joins what it shows."""
+        found: Any = super().get_object(request, object_id, from_field)
+        return found and self.get_queryset(request).select_related(*WHOLE).get(pk=found.pk)
 
     def open_rows(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(state__in=DuplicateCase.WAITING)
@@ -196,7 +199,7 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
         self._together(request, chosen, Decision.Answer.DIFFERENT)
 
     def _together(self, request: HttpRequest, chosen: QuerySet[DuplicateCase], answer: str) -> None:
-        rows = list(self.open_rows(chosen).order_by("opened_at", "pk"))
+        rows = list(self.open_rows(chosen).select_related(*WHOLE).order_by("opened_at", "pk"))
         try:
             late = cases.decide_all(cases=rows, answer=answer, by=login_of(request), now=clock.now())
         except CaseRefused as refusal:
@@ -209,6 +212,10 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
         messages.success(request, _("%(done)s decided; %(late)s were decided by somebody else.") % done)
 
     @admin.display(description=gettext_lazy("record"))
+    def record(self, case: DuplicateCase) -> str:
+        store = case.transaction.store
+        return formats.two_lines(self.number(case), formats.name_of(store) if store else "")
+
     def number(self, case: DuplicateCase) -> str:
         one = case.transaction
         return one.payment_number or one.receipt_number or one.acquirer_number or f"#{one.pk}"
@@ -220,19 +227,16 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
 
     @admin.display(description=gettext_lazy("amount"))
     def amount(self, case: DuplicateCase) -> str:
-        return formats.column(formats.money(case.transaction.amount_cents, case.transaction.currency))
+        """With the points that hang on it."""
+        money = formats.money(case.transaction.amount_cents, case.transaction.currency)
+        return formats.column(formats.two_lines(money, formats.points(case.points_at_stake)))
 
     @admin.display(description=gettext_lazy("at once"))
     def done(self, case: DuplicateCase) -> str:
-        return formats.pill(case_story.DONE_TONES[case.verdict], case.get_verdict_display())
-
-    @admin.display(description=gettext_lazy("score"))
-    def likeness(self, case: DuplicateCase) -> str:
-        return formats.column(formats.number(case.score))
-
-    @admin.display(description=gettext_lazy("points at stake"))
-    def stake(self, case: DuplicateCase) -> str:
-        return formats.column(formats.number(case.points_at_stake))
+        """With how alike they are, where that and not a number tells them."""
+        pill = formats.pill(case_story.DONE_TONES[case.verdict], case.get_verdict_display())
+        score = _("%(score)s of 100") % {"score": case.score} if case.parts else ""
+        return formats.two_lines(pill, score)
 
     @admin.display(description=gettext_lazy("state"))
     def state_pill(self, case: DuplicateCase) -> str:

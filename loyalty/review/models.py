@@ -1,10 +1,20 @@
-"""What people decided, when, why, and what it did to points; what they are asked to check; what was mailed to them."""
+"""What people decided, when, why, and what it did to points; what they are asked to check; what was mailed to them.
+
+Long reports are kept beside.
+"""
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.models import DuplicateCase, Transaction
+from loyalty.review.adjustment_models import AdjustmentRequest as AdjustmentRequest
+from loyalty.review.reconciliation_models import Finding as Finding
+from loyalty.review.reconciliation_models import ProviderColumn as ProviderColumn
+from loyalty.review.reconciliation_models import ProviderRow as ProviderRow
+from loyalty.review.reconciliation_models import Reconciliation as Reconciliation
+from loyalty.review.reconciliation_models import ReconciliationPiece as ReconciliationPiece
+from loyalty.review.report_models import ReportRun as ReportRun
 from pms.models import Mall, User
 
 

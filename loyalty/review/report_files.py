@@ -1,11 +1,13 @@
 """The duplicates report as CSV and XLSX, which spreadsheets open with correct Chinese and run nothing of."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
 
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -24,6 +26,13 @@ WIDTHS = (44, 44, *(16,) * 9)
 Cell = str | int | float | Decimal | None
 
 
+def answer(breakdowns: Sequence[Breakdown], *, kind: str, since: date, until: date) -> HttpResponse:
+    """A download whose name says the days; `kind` is one of KINDS."""
+    content_type, written = KINDS[kind]
+    disposition = {"Content-Disposition": f'attachment; filename="duplicates-{since}-{until}.{kind}"'}
+    return HttpResponse(written(breakdowns), content_type=content_type, headers=disposition)
+
+
 def as_csv(breakdowns: Sequence[Breakdown]) -> bytes:
     """With a byte order mark, without which spreadsheets misread Chinese."""
     file = StringIO(newline="")
@@ -31,7 +40,7 @@ def as_csv(breakdowns: Sequence[Breakdown]) -> bytes:
     writer.writerow([_("Breakdown"), *_headings()])
     for breakdown in breakdowns:
         for line in breakdown.lines:
-            writer.writerow([_plain(cell) for cell in (breakdown.title, *_cells(line))])
+            writer.writerow([plain(cell) for cell in (breakdown.title, *_cells(line))])
     return file.getvalue().encode("utf-8-sig")
 
 
@@ -92,10 +101,20 @@ def _oldest(sums: Sums) -> str:
     return f"{sums.oldest_at.astimezone(clock.HONG_KONG):%Y-%m-%d %H:%M}" if sums.oldest_at else ""
 
 
-def _plain(cell: Cell) -> str:
+def plain(cell: Cell) -> str:
+    """As a cell of a CSV file: nothing that begins like a formula, but figures."""
     if isinstance(cell, float):
         return f"{cell:.1%}"
     if isinstance(cell, Decimal):
         return f"{cell:.2f}"
     text = "" if cell is None else str(cell)
+    if isinstance(cell, int):
+        return text
     return f"'{text}" if text.startswith(DANGEROUS) else text
+
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+KINDS: dict[str, tuple[str, Callable[[Sequence[Breakdown]], bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", as_csv),
+    "xlsx": (XLSX, as_xlsx),
+}

@@ -7,15 +7,17 @@ a spot check; what else the rules decided at once nobody has checked. Reads only
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 
 from loyalty.earning.models import DuplicateCase
+from pms.clock import HONG_KONG
 from pms.today import Day
 
 Pair = tuple[str, str]
+Key = TypeVar("Key")
 
 # GROUPING tells which columns a row is not grouped by, one bit each, the first column's the highest.
 TOTAL, BY_MALL, BY_STORE, BY_DAY, BY_PAIR = 0b1111, 0b0111, 0b1011, 0b1101, 0b1110
@@ -72,10 +74,18 @@ class Sums:
     cents_saved: int = 0
     oldest_at: datetime | None = None
 
+    def __add__(self, other: "Sums") -> "Sums":
+        known = [at for at in (self.oldest_at, other.oldest_at) if at]
+        counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTED}
+        return Sums(**counts, oldest_at=min(known, default=None))
+
     @property
     def false_positives(self) -> float | None:
         """Share of what people found to be two purchases; None while they have decided nothing."""
         return self.different / self.checked if self.checked else None
+
+
+COUNTED = ("cases", "stopped", "waiting", "checked", "different", "points_saved", "cents_saved")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +132,23 @@ def duplicates(question: Question) -> Report:
     )
 
 
+def merged(parts: Sequence[Report]) -> Report:
+    """The report of a period from those of its parts, which share no day."""
+    return Report(
+        total=sum((part.total for part in parts), Sums()),
+        by_mall=_added([part.by_mall for part in parts]),
+        by_pair=_added([part.by_pair for part in parts]),
+        by_store=_added([part.by_store for part in parts]),
+        by_day={day: sums for part in parts for day, sums in part.by_day.items()},
+    )
+
+
+def first_day(*, mall_ids: Collection[int]) -> date | None:
+    """The day of the first case of these malls."""
+    first = DuplicateCase.objects.filter(mall__in=mall_ids).aggregate(at=Min("opened_at"))["at"]
+    return first.astimezone(HONG_KONG).date() if first else None
+
+
 def open_ages(*, mall_ids: Collection[int], channel: str, now: datetime) -> list[Age]:
     """How long all that is open now has waited, whenever it came."""
     rows = DuplicateCase.objects.filter(mall__in=mall_ids, state__in=DuplicateCase.WAITING)
@@ -143,6 +170,15 @@ def stopped(*, mall_ids: Collection[int], day: Day) -> Stopped:
         state=DuplicateCase.State.SAME, decided_at__lte=day.now,
     )  # fmt: skip
     return Stopped(**rows.aggregate(cases=Count("pk"), cents=Sum("cents_saved", default=0)))
+
+
+def _added(parts: Sequence[dict[Key, Sums]]) -> dict[Key, Sums]:
+    """Most cases first."""
+    found: dict[Key, Sums] = {}
+    for part in parts:
+        for key, sums in part.items():
+            found[key] = found.get(key, Sums()) + sums
+    return dict(sorted(found.items(), key=lambda item: -item[1].cases))
 
 
 def _age(

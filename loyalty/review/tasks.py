@@ -5,7 +5,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 
-from loyalty.review import daily_mails, spot_checks
+from loyalty.review import daily_mails, report_runs, spot_checks
 from pms import clock
 from pms.models import Mall
 
@@ -25,3 +25,16 @@ def draw_spot_checks() -> None:
 def mail_duplicates() -> None:
     """Mail yesterday's duplicates to whom it was not mailed yet."""
     daily_mails.run(addressees=settings.DAILY_MAIL, now=clock.now())
+
+
+@shared_task(name="loyalty.review.tasks.report")  # type: ignore[untyped-decorator]  # Celery has no types
+def report(*, run_id: int) -> None:
+    """Work out a long report, as a row of the table asks."""
+    report_runs.work(run_id=run_id, clock=clock.now)
+
+
+@shared_task(name="loyalty.review.tasks.take_up_reports")  # type: ignore[untyped-decorator]  # Celery has no types
+def take_up_reports() -> None:
+    """Go on with long reports whose worker died, or that no worker was told of."""
+    for run_id in report_runs.lost(now=clock.now()):
+        report_runs.work(run_id=run_id, clock=clock.now)

@@ -51,7 +51,18 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DailyMailFactory, DecisionFactory, SpotCheckFactory
+from tests.factories.review import (
+    AdjustmentRequestFactory,
+    DailyMailFactory,
+    DecisionFactory,
+    FindingFactory,
+    ProviderColumnFactory,
+    ProviderRowFactory,
+    ReconciliationFactory,
+    ReconciliationPieceFactory,
+    ReportRunFactory,
+    SpotCheckFactory,
+)
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -61,12 +72,14 @@ from tests.factories.wire import (
     PassCallFactory,
     PassUpdateFactory,
     SeenSignatureFactory,
+    UploadBatchFactory,
     key_pair,
 )
 
 __all__ = [
     "MOMENT",
     "PASSWORD",
+    "AdjustmentRequestFactory",
     "AwardFactory",
     "BacktestRunFactory",
     "BudgetUseFactory",
@@ -83,6 +96,7 @@ __all__ = [
     "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
+    "FindingFactory",
     "ImportChunkFactory",
     "ImportJobFactory",
     "ImportRowFactory",
@@ -106,9 +120,14 @@ __all__ = [
     "ProgramAccountFactory",
     "ProgramFactory",
     "ProofRunFactory",
+    "ProviderColumnFactory",
+    "ProviderRowFactory",
+    "ReconciliationFactory",
+    "ReconciliationPieceFactory",
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
+    "ReportRunFactory",
     "RuleFactory",
     "RuleVersionFactory",
     "SeenSignatureFactory",
@@ -116,6 +135,7 @@ __all__ = [
     "StoreFactory",
     "TierFactory",
     "TransactionFactory",
+    "UploadBatchFactory",
     "UserFactory",
     "key_pair",
 ]
