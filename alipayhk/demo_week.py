@@ -159,6 +159,7 @@ class _Stage:
             store_label=store.pms_label, merchant_id=store.merchant_id, merchant_name=store.name_en,
         )  # fmt: skip
         outcome = awards.earn(purchase=purchase, now=min(self.now, paid_at + timedelta(seconds=1)))
+        assert outcome.transaction_id is not None  # mall, member and store are known
         return Transaction.objects.get(pk=outcome.transaction_id)
 
     def counter(
