@@ -32,7 +32,7 @@ from tests.screens import FACTORIES, FROZEN, SCREENS, name, page_of
 
 pytestmark = pytest.mark.django_db
 
-MOST_QUERIES = 22
+MOST_QUERIES = 25
 HOSTILE = '<script>alert(1)</script>"><img onerror=alert(1) src=x>{{7*7}}'
 
 

@@ -16,20 +16,13 @@ from openpyxl import load_workbook
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from pms.clock import HONG_KONG
-from tests import callers, live
+from tests import live, people
+from tests.people import CASES, FUNG, KWOK, SIU, YIP
 from tests.test_browser import DESK, OVERFLOW, PHONE, browser  # noqa: F401  (a fixture)
 
 ADMIN, REVIEWER, CLERK, OPERATOR = "demo-admin", "demo-reviewer", "demo-counter", "demo-operator"
 PASSWORD = "correct-horse-battery-staple"
-CASES = "earning/duplicatecase/"
 COUNTER = "doors/counterentry/add/"
-# People of the demo's week.
-YIP, KWOK, FUNG, SIU = "+85291230011", "+85291230013", "+85291230015", "+85291230021"
-CASE_OF = """
-    SELECT found.id FROM earning_duplicatecase found
-    JOIN earning_transaction later ON later.id = found.transaction_id
-    JOIN members_member member ON member.id = later.member_id
-    WHERE member.phone = %s AND later.amount_cents = %s AND found.state = 'OPEN'"""
 PRESS_TWICE = """async () => {
   const filled = new FormData(document.getElementById("counter"));
   filled.append("do", "save");
@@ -107,18 +100,6 @@ def _listen(page: Page, complaints: list[str], home: str) -> None:
     )
 
 
-def entries(mall: live.Installation, cents: int) -> list[str]:
-    question = (
-        "SELECT state FROM earning_transaction WHERE channel = 'COUNTER' AND amount_cents = %s ORDER BY id"
-    )
-    return [state for (state,) in callers.rows(mall, question, cents)]
-
-
-def case_of(mall: live.Installation, phone: str, cents: int) -> str:
-    [(found,)] = callers.rows(mall, CASE_OF, phone, cents)
-    return f"{CASES}{found}/change/"
-
-
 def type_in(page: Page, *words: str) -> None:
     """Into the fields in their order, as the Tab key walks them."""
     for word in words:
@@ -138,7 +119,7 @@ def test_a_receipt_is_entered_by_keyboard_checked_warned_of_and_saved_once(
     type_in(page, "", "Green Thread", "333", SIU)
     page.keyboard.press("Enter")
     expect(page.locator("#save")).to_be_focused()
-    before, first = entries(mall, 33_300), page.locator("#content").inner_text()
+    before, first = people.entries(mall, 33_300), page.locator("#content").inner_text()
     page.keyboard.press("Enter")
     expect(page.locator("ul.messagelist")).to_contain_text("333 points")
     assert page.locator("#id_store").input_value() == "VP-088"
@@ -152,7 +133,7 @@ def test_a_receipt_is_entered_by_keyboard_checked_warned_of_and_saved_once(
     assert "It looks like an earlier purchase" in page.locator("#content").inner_text()
     assert "100 of 100" in page.locator("#content").inner_text()
     assert statuses == [200, 200]
-    assert entries(mall, 33_300) == ["EARNED", "HELD"]
+    assert people.entries(mall, 33_300) == ["EARNED", "HELD"]
 
 
 def test_what_is_changed_after_the_check_cannot_be_saved_unchecked(
@@ -170,7 +151,7 @@ def test_what_is_changed_after_the_check_cannot_be_saved_unchecked(
 
     assert page.locator("#save").count() == 0
     assert page.evaluate(OVERFLOW) == 0
-    assert entries(mall, 44_400) == entries(mall, 444_400) == []
+    assert people.entries(mall, 44_400) == people.entries(mall, 444_400) == []
 
 
 def test_a_case_is_decided_undone_and_left_by_single_keys(visit: Visitor, mall: live.Installation) -> None:
@@ -204,7 +185,7 @@ def test_a_case_is_decided_undone_and_left_by_single_keys(visit: Visitor, mall: 
 def test_a_note_is_typed_and_sent_without_deciding_by_accident(
     visit: Visitor, mall: live.Installation
 ) -> None:
-    page = visit(case_of(mall, YIP, 68_800), login=REVIEWER)
+    page = visit(people.case_of(mall, YIP, 68_800), login=REVIEWER)
 
     page.locator(".note input").focus()
     page.keyboard.type("asked the shop, sad day")
@@ -219,7 +200,7 @@ def test_a_note_is_typed_and_sent_without_deciding_by_accident(
 
 
 def test_the_second_of_two_who_decide_is_told_who_was_first(visit: Visitor, mall: live.Installation) -> None:
-    address = case_of(mall, FUNG, 182_000)
+    address = people.case_of(mall, FUNG, 182_000)
     first, second = visit(address, login=REVIEWER), visit(address, login=ADMIN, language="zh-hant")
 
     first.keyboard.press("s")
@@ -245,7 +226,7 @@ def test_identical_cases_are_decided_together(visit: Visitor) -> None:
 
 
 def test_on_a_phone_the_answers_stay_at_the_thumb(visit: Visitor, mall: live.Installation) -> None:
-    page = visit(case_of(mall, KWOK, 70_000), login=REVIEWER, viewport=PHONE, language="zh-hant")
+    page = visit(people.case_of(mall, KWOK, 70_000), login=REVIEWER, viewport=PHONE, language="zh-hant")
 
     boxes = [page.locator(f"[data-key={key}]").bounding_box() for key in "SDA"]
 
@@ -296,41 +277,20 @@ def test_a_file_is_checked_its_faults_shown_by_line_and_the_good_rows_imported(
     page = visit("doors/importjob/add/", login=OPERATOR, language=language, viewport=viewport)
 
     page.select_option("[name=mall]", label={"en": "Lumina Plaza", "zh-hant": "朗曜廣場"}[language])
-    page.set_input_files("[name=file]", _receipts(tmp_path, number))
+    page.set_input_files("[name=file]", people.receipts(tmp_path, number))
     page.click(".ask button")
     go = page.locator(".deed button", has_text={"en": "Import", "zh-hant": "匯入"}[language])
     go.wait_for()
     faults = page.locator(".panel", has_text={"en": "Refused rows", "zh-hant": "被拒的行"}[language])
-    told, before = faults.last.inner_text(), _imported(mall, number)
+    told, before = faults.last.inner_text(), people.imported(mall, number)
     go.click()
     page.wait_for_selector(".pill.good >> text=/Imported|已匯入/")
 
     assert [word for word in ("4", "store", "5", "amount") if word not in told] == []
     assert {"en": "never negative", "zh-hant": "負數"}[language] in told
-    assert (before, _imported(mall, number)) == (0, 2)
+    assert (before, people.imported(mall, number)) == (0, 2)
     assert page.evaluate(OVERFLOW) == 0
     assert page.locator("progress").count() == 0
-
-
-def _receipts(folder: Path, number: str) -> Path:
-    day = f"{datetime.now(HONG_KONG) - timedelta(days=2):%Y-%m-%d}"
-    cents = 10 if number.endswith("en") else 20
-    rows = (
-        ("LP-407", f"101.{cents}", FUNG), ("LP-408", f"102.{cents}", KWOK),
-        ("XX-1", "103", KWOK), ("LP-408", "-5", KWOK),
-    )  # fmt: skip
-    lines = [
-        f"{number}-{at},{store},{cents},{day} 11:0{at},{who}" for at, (store, cents, who) in enumerate(rows)
-    ]
-    file = folder / "收據.csv"
-    file.write_text("\n".join(["number,store,amount,paid_at,member", *lines]), encoding="utf-8-sig")
-    return file
-
-
-def _imported(mall: live.Installation, number: str) -> int:
-    question = "SELECT count(*) FROM earning_transaction WHERE channel = 'IMPORT' AND receipt_number LIKE %s"
-    [(count,)] = callers.rows(mall, question, f"{number}-%")
-    return int(count)
 
 
 def test_progress_is_told_while_a_file_is_worked_on(visit: Visitor, mall: live.Installation) -> None:

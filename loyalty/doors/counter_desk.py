@@ -187,7 +187,7 @@ def _earlier(request: HttpRequest, earlier: Transaction, *, title: str) -> Panel
         (gettext("Recorded"), formats.moment(earlier.recorded_at)),
         (gettext("Amount"), formats.money(earlier.amount_cents, earlier.currency)),
         *(seen if opened else []),
-    ])  # fmt: skip
+    ], key="earlier")  # fmt: skip
 
 
 def _tell(request: HttpRequest, transaction: Transaction) -> None:

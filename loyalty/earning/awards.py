@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from loyalty.earning import decisions, duplicates, limits, purchases, records, runs, suspects, tiers
+from loyalty.earning import decisions, duplicates, limits, purchases, runs, suspects, tiers, transactions
 from loyalty.earning.decisions import Decision
 from loyalty.earning.models import Award, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.reasons import reason
-from loyalty.earning.records import Record
 from loyalty.earning.runs import Judged
 from loyalty.earning.suspects import Suspicion
+from loyalty.earning.transactions import Record
 from loyalty.ledger import postings
 from loyalty.ledger.postings import Earning
 from members.models import Member, Program
@@ -104,7 +104,7 @@ def _record_all(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime) -> li
     """All are judged and written together; what others hold a number of is lost, and gets nothing."""
     judged = runs.judge(pairs, now=now)
     foreseen = {one.found.transaction_id for one in judged if one.is_lost}
-    lost = records.write([_record(one) for one in judged], now=now)
+    lost = transactions.write([_record(one) for one in judged], now=now)
     if len(pairs) > 1 and lost - foreseen:
         raise Overtaken
     judged = [replace(one, is_lost=one.found.transaction_id in lost | foreseen) for one in judged]
