@@ -268,7 +268,7 @@ def _keep(file: Reconciliation, found: Sequence[Finding]) -> None:
         reconciliation__merchant_id=file.merchant_id,
     )
     columns = rows.values_list("kind", "number", "pk", "state", "business_date")
-    known = {(kind, number): rest for kind, number, *rest in columns}
+    known = {(kind, number): (pk, state, day) for kind, number, pk, state, day in columns}
     kept: list[Finding] = []
     decided = [pk for pk, state, _day in known.values() if state in DECIDED]
     for one in found:
