@@ -17,7 +17,8 @@ DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 LISTS = (
     "members/member", "members/program", "members/contactchange", "members/tier", "ledger/redemption",
     "earning/transaction", "earning/refund", "earning/backtestrun",
-    "earning/duplicatecase", "review/decision",
+    "earning/duplicatecase", "review/decision", "review/finding", "review/reconciliation", "review/adjustmentrequest",
+    "review/providercolumn",
     "earning/rule", "earning/ruleversion", "alipayhk/notification", "alipayhk/passupdate",
     "alipayhk/credential", "alipayhk/credentialkey", "ledger/pointentry", "ledger/posting", "ledger/pointaccount",
     "ledger/pointlot", "pms/store", "pms/mall", "pms/mallgroup", "pms/user",

@@ -168,7 +168,7 @@ class ReconciliationAdmin(RecordAdmin):
         return formats.two_lines(formats.moment(file.asked_at), file.asked_by or "")
 
     def title_of(self, thing: Reconciliation) -> object:
-        return thing.file_name
+        return gettext("Reconciliation of %(day)s") % {"day": _days(thing)}
 
     def pill_of(self, thing: Reconciliation) -> str:
         return self.state_pill(thing)
@@ -220,7 +220,8 @@ def summary(_request: HttpRequest, file: Reconciliation) -> Panel:
         "cancel": gettext("Cancellations"), "ignored": gettext("Did not succeed"), "faulty": gettext("Cannot be read"),
     }  # fmt: skip
     rows: list[tuple[object, object]] = [
-        (gettext("Day"), _days(file)),
+        (gettext("Mall"), formats.name_of(file.mall)),
+        (gettext("File"), file.file_name),
         (gettext("Merchant ID"), formats.identifier(file.merchant_id) if file.merchant_id else ""),
         *((words, formats.number(counted[name])) for name, words in labels.items() if counted[name]),
     ]

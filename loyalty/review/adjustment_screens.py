@@ -112,7 +112,7 @@ class AskForm(forms.Form):
     purchase = forms.CharField(
         label=_("Bill number, if it is about a purchase"), max_length=128, required=False
     )
-    note = forms.CharField(label=_("What happened"), max_length=adjustments.LONGEST_NOTE)
+    note = forms.CharField(label=_("What happened, and why"), max_length=adjustments.LONGEST_NOTE)
 
     def __init__(self, typed: Any = None, *, request: HttpRequest, **options: Any) -> None:
         super().__init__(typed, initial={"token": secrets.token_hex(16), **options})
@@ -253,7 +253,9 @@ class AdjustmentRequestAdmin(RecordAdmin):
     @admin.display(description=_("member"))
     def member_name(self, asked: AdjustmentRequest) -> str:
         member = asked.account.member
-        return formats.two_lines(member.name, member.card_number) if member else formats.NOTHING
+        if member is None:
+            return formats.NOTHING
+        return formats.two_lines(member.name or member.card_number, member.card_number if member.name else "")
 
     @admin.display(description=_("points"))
     def points_shown(self, asked: AdjustmentRequest) -> str:
@@ -292,7 +294,7 @@ def what(request: HttpRequest, asked: AdjustmentRequest) -> Panel:
         rows.append((gettext("Balance after it"), formats.points(balance + asked.points)))
     rows += [
         (gettext("Reason"), formats.word(asked.get_reason_display())),
-        (gettext("What happened"), asked.note),
+        (gettext("What happened, and why"), asked.note),
         (gettext("Mall"), formats.name_of(asked.mall)),
         (gettext("Purchase"), _purchase(request, asked.recorded or asked.transaction)),
         (gettext("Finding"), story.link(request, asked.finding)),

@@ -90,15 +90,7 @@ def _tried(act: Any, finding: Finding, request: HttpRequest, **options: Any) -> 
 class FindingAdmin(RecordAdmin):
     screen_name = _("Differences")
     mall_path = "mall"
-    list_display = (
-        "paid",
-        "kind_pill",
-        "number_shown",
-        "member_name",
-        "difference",
-        "points_shown",
-        "state_pill",
-    )
+    list_display = ("number_shown", "kind_pill", "member_name", "difference", "points_shown", "state_pill")
     list_select_related = ("member", "mall", "transaction")
     list_filter = (OpenFilter, "kind", day_of("happened_at"), ("mall", scoping.ScopedFilter))
     search_fields = ("=number", "=member__card_number")
@@ -144,8 +136,8 @@ class FindingAdmin(RecordAdmin):
             **self.admin_site.each_context(request), "opts": self.opts, "form": form,
             "title": gettext("Repair %(number)s") % {"number": finding.number},
             "button": gettext("Ask for approval"),
-            "intro": [f"{formats.word(finding.get_kind_display())}: "
-                      f"{formats.money(finding.cents, finding.currency)}, {formats.points(finding.points)}.",
+            "intro": [f"{formats.word(finding.get_kind_display())} · "
+                      f"{formats.money(finding.cents, finding.currency)} · {formats.points(finding.points)}",
                       gettext("Nothing moves until somebody else approves it.")],
         }  # fmt: skip
         return TemplateResponse(request, "admin/asking.html", context)
@@ -183,22 +175,20 @@ class FindingAdmin(RecordAdmin):
     def download(self, request: HttpRequest, chosen: QuerySet[Finding]) -> StreamingHttpResponse:
         return as_csv(chosen, "differences.csv")
 
-    @admin.display(description=_("paid"))
-    def paid(self, finding: Finding) -> str:
-        return formats.two_lines(formats.moment(finding.happened_at), formats.name_of(finding.mall))
-
     @admin.display(description=_("what differs"))
     def kind_pill(self, finding: Finding) -> str:
         return kind_pill(finding.kind)
 
     @admin.display(description=_("bill number"))
     def number_shown(self, finding: Finding) -> str:
-        return finding.number
+        return formats.two_lines(finding.number, formats.moment(finding.happened_at))
 
     @admin.display(description=_("member"))
     def member_name(self, finding: Finding) -> str:
         member = finding.member
-        return formats.two_lines(member.name, member.card_number) if member else _said_unknown()
+        if member is None:
+            return _said_unknown()
+        return formats.two_lines(member.name or member.card_number, member.card_number if member.name else "")
 
     @admin.display(description=_("difference"))
     def difference(self, finding: Finding) -> str:
@@ -267,16 +257,23 @@ def advice(request: HttpRequest, finding: Finding) -> Panel:
             "The provider counts another amount. A repair moves the difference in points."
         ),
     }
-    rows: list[tuple[object, object]] = [(gettext("Meaning"), words[Finding.Kind(finding.kind)])]
-    until = finding.happened_at + reconciliation.STILL_COMING
-    if finding.kind == Finding.Kind.PAID_NOT_AWARDED and finding.transaction is None:
-        is_over = until < clock.now()
-        said = gettext("The wallet's last resend is over; it will not come by itself.")
-        rows.append((gettext("May still come"), said if is_over else formats.due(until)))
+    content = {"meaning": words[Finding.Kind(finding.kind)], "until": _may_come(finding)}
     if finding.state == Finding.State.OPEN and request.user.has_perm(ADD):
         address = reverse("admin:review_finding_repair", args=[finding.pk])
-        rows.append((gettext("Next"), formats.link(address, gettext("Ask for a repair"))))
-    return story.facts(gettext("What to do"), rows)
+        content |= {"address": address, "words": gettext("Ask for a repair")}
+    return Panel(title=gettext("What to do"), template="advice", content=content)
+
+
+def _may_come(finding: Finding) -> str:
+    """Whether the wallet may still deliver it by itself."""
+    if finding.kind != Finding.Kind.PAID_NOT_AWARDED or finding.transaction_id:
+        return ""
+    until = finding.happened_at + reconciliation.STILL_COMING
+    if until < clock.now():
+        return gettext("The wallet's last resend is over; it will not come by itself.")
+    return formats.sentence(
+        gettext("It may still come by itself until %(when)s."), when=formats.moment(until)
+    )
 
 
 @story.tells("review.finding", 30)

@@ -162,9 +162,10 @@ def link(file: Reconciliation) -> None:
     """Say of every line which payment and which purchase of ours it is about; again, if the ledger moved on."""
     values = {"file": file.pk, "mall": file.mall_id, "group": file.mall.group_id}
     with connection.cursor() as cursor:
+        # Lines that came a moment ago are unknown to the planner, which then scans a file for each of its refunds.
+        cursor.execute("ANALYZE review_providerrow")
         for statement in (DOUBLED, NAME_PAYMENTS, FIND_PURCHASES):
             cursor.execute(statement, values)
-        cursor.execute("ANALYZE review_providerrow")
 
 
 def days(file: Reconciliation) -> tuple[date, date] | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Sum
 from django.db.transaction import atomic
 
 from loyalty.earning import trials
@@ -262,26 +262,30 @@ def _payers(program: Program, user_ids: Collection[str]) -> dict[str, Member]:
 
 def _keep(file: Reconciliation, found: Sequence[Finding]) -> None:
     """New ones are added, undecided ones renewed, decided ones left, and what no longer differs is gone."""
-    span = Q(business_date__range=(file.business_date, file.last_date))
-    scope = Q(mall=file.mall, reconciliation__merchant_id=file.merchant_id)
-    known = {(one.kind, one.number): one for one in Finding.objects.filter(span, scope)}
-    fresh, renewed = [], []
+    rows = Finding.objects.filter(
+        mall=file.mall,
+        business_date__range=(file.business_date, file.last_date),
+        reconciliation__merchant_id=file.merchant_id,
+    )
+    columns = rows.values_list("kind", "number", "pk", "state", "business_date")
+    known = {(kind, number): (pk, state, day) for kind, number, pk, state, day in columns}
+    kept: list[Finding] = []
+    decided = [pk for pk, state, _day in known.values() if state in DECIDED]
     for one in found:
-        before = known.pop((one.kind, one.number), None)
-        if before is None:
-            fresh.append(one)
-        elif before.state in DECIDED:
-            before.reconciliation = file
-            renewed.append(before)
-        else:
-            one.pk = before.pk
-            renewed.append(one)
-    for left in known.values():
-        left.state = State.GONE if left.state == State.OPEN else left.state
-        left.reconciliation = file
-        renewed.append(left)
-    Finding.objects.bulk_create(fresh, batch_size=1000)
-    Finding.objects.bulk_update(renewed, RENEWED, batch_size=500)
+        _pk, state, day = known.pop((one.kind, one.number), (0, State.OPEN, one.business_date))
+        if state not in DECIDED:
+            one.business_date = day
+            kept.append(one)
+    gone = [pk for pk, state, _day in known.values() if state not in DECIDED]
+    Finding.objects.filter(pk__in=gone).update(state=State.GONE, reconciliation=file)
+    Finding.objects.filter(pk__in=decided).update(reconciliation=file)
+    Finding.objects.bulk_create(
+        kept,
+        batch_size=2000,
+        update_conflicts=True,
+        unique_fields=["mall", "business_date", "kind", "number"],
+        update_fields=RENEWED,
+    )
 
 
 def _replace_older(file: Reconciliation, *, now: datetime) -> None:
