@@ -36,10 +36,10 @@ CANDIDATES = f"""
 SELECT asked.place, earlier.id, earlier.member_id, earlier.store_id, store.merchant_id, earlier.amount_cents,
        earlier.paid_at, coalesce(held.user_id, ''), coalesce(held.wallet, ''), earlier.channel, earlier.tender,
        earlier.payment_number, earlier.mainland_number, earlier.acquirer_number, earlier.receipt_number
-FROM unnest(%(places)s::int[], %(member_ids)s::bigint[], %(store_ids)s::bigint[], %(amounts)s::bigint[],
+FROM (SELECT * FROM unnest(%(places)s::int[], %(member_ids)s::bigint[], %(store_ids)s::bigint[], %(amounts)s::bigint[],
         %(sinces)s::timestamptz[], %(untils)s::timestamptz[], %(currencies)s::text[], %(group_ids)s::bigint[],
         %(own_ids)s::bigint[], %(have_payment)s::boolean[], %(have_mainland)s::boolean[],
-        %(have_acquirer)s::boolean[])
+        %(have_acquirer)s::boolean[]) LIMIT %(all)s)
     AS asked (place, member_id, store_id, amount_cents, since, until, currency, group_id, own_id, has_payment,
         has_mainland, has_acquirer)
 CROSS JOIN LATERAL (
@@ -175,6 +175,7 @@ def values(looks: Sequence[Look]) -> Mapping[str, Any]:
     windows = [likeness.window(look.purchase.paid_at) for look in looks]
     kinds = [{kind for kind, number in look.purchase.numbers.items() if number} for look in looks]
     return {
+        "all": columns.ALL,
         "places": columns.numbers(range(len(looks))),
         "member_ids": columns.numbers(look.found.member_id for look in looks),
         "store_ids": columns.numbers(look.found.store_id for look in looks),

@@ -174,7 +174,8 @@ def test_candidates_are_found_by_index_in_a_filled_table() -> None:
         cursor.execute("ANALYZE earning_transaction")
 
         cursor.execute(
-            "EXPLAIN (FORMAT JSON) " + suspects.CANDIDATES, suspects.values([suspects.Look(purchase=purchase, found=found)])
+            "EXPLAIN (FORMAT JSON) " + suspects.CANDIDATES,
+            suspects.values([suspects.Look(purchase=purchase, found=found)]),
         )
         [[document]] = cursor.fetchall()
 
