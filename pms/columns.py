@@ -6,6 +6,10 @@ The driver makes them too, but asks each element for its type: for a batch that 
 from collections.abc import Iterable
 from datetime import datetime
 
+# For `(SELECT * FROM unnest(…) LIMIT %(all)s)`: with a limit it cannot know, PostgreSQL reckons with one row where it
+# would reckon with ten, and so keeps one plan for good instead of planning every single payment anew.
+ALL = 2**31 - 1
+
 
 def numbers(column: Iterable[int | None]) -> str:
     return "{" + ",".join(["NULL" if one is None else str(int(one)) for one in column]) + "}"

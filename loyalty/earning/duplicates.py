@@ -29,7 +29,8 @@ def canonical(number: str) -> str:
 LONGEST_OF_A_TILL = 19
 HELD = """
 SELECT group_id, kind, number, transaction_id FROM earning_numberclaim
-JOIN unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) AS asked (group_id, kind, number)
+JOIN (SELECT * FROM unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) LIMIT %(all)s)
+    AS asked (group_id, kind, number)
     USING (group_id, kind, number)
 """
 OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
@@ -97,6 +98,7 @@ def held(wanted: Collection[tuple[int, str, str]]) -> set[tuple[int, str, str]]:
 def _held(wanted: Collection[tuple[int, str, str]]) -> list[tuple[int, str, str, int]]:
     asked = list(wanted)
     values: dict[str, Any] = {
+        "all": columns.ALL,
         "group_ids": columns.numbers(group_id for group_id, _kind, _number in asked),
         "kinds": columns.texts(str(kind) for _group_id, kind, _number in asked),
         "numbers": columns.texts(number for _group_id, _kind, number in asked),

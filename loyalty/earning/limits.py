@@ -26,7 +26,8 @@ ON CONFLICT (account_id, key) DO UPDATE SET used = earning_capuse.used + exclude
 # After the lock, in a statement of its own: one that waits for a lock reads other rows as they were before.
 USED = """
 SELECT account_id, key, used FROM earning_capuse
-JOIN unnest(%(account_ids)s::bigint[], %(keys)s::text[]) AS asked (account_id, key) USING (account_id, key)
+JOIN (SELECT * FROM unnest(%(account_ids)s::bigint[], %(keys)s::text[]) LIMIT %(all)s) AS asked (account_id, key)
+    USING (account_id, key)
 """
 
 
@@ -139,6 +140,7 @@ def give_back(*, account_id: int, key: str) -> None:
 def _used(pairs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     asked = list(pairs)
     values: dict[str, Any] = {
+        "all": columns.ALL,
         "account_ids": columns.numbers(account_id for account_id, _key in asked),
         "keys": columns.texts(key for _id, key in asked),
     }

@@ -105,9 +105,9 @@ END
 """
 
 ASKED = """
-unnest(%(group_ids)s::bigint[], %(mall_ids)s::bigint[], %(wallets)s::text[], %(user_ids)s::text[],
+(SELECT * FROM unnest(%(group_ids)s::bigint[], %(mall_ids)s::bigint[], %(wallets)s::text[], %(user_ids)s::text[],
     %(member_ids)s::bigint[], %(store_labels)s::text[], %(merchant_ids)s::text[], %(amounts)s::bigint[],
-    %(paid_ats)s::timestamptz[], %(are_numbered)s::boolean[]) WITH ORDINALITY
+    %(paid_ats)s::timestamptz[], %(are_numbered)s::boolean[]) WITH ORDINALITY LIMIT %(all)s)
     AS asked (group_id, mall_id, wallet, user_id, member_id, store_label, merchant_id, amount_cents, paid_at,
         is_numbered, place)
 """
@@ -146,7 +146,7 @@ WITH program AS MATERIALIZED (
     FROM members_program program
     LEFT JOIN ledger_pointaccount issued ON issued.program_id = program.id
         AND issued.kind = 'ISSUED' AND issued.member_id IS NULL
-    WHERE program.group_id = ANY(%(group_ids)s::bigint[])
+    WHERE program.group_id IN (SELECT unnest(%(group_ids)s::bigint[]) LIMIT %(all)s)
 )
 SELECT asked.place, program.id, program.joining_grace_days, program.manual_window_days, program.expiry,
        program.expiry_count, tier.id IS NOT NULL, program.newest_version_id,
@@ -215,6 +215,7 @@ def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool 
 
 def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
     return {
+        "all": columns.ALL,
         "group_ids": columns.numbers(purchase.group_id for purchase in asked),
         "mall_ids": columns.numbers(purchase.mall_id for purchase in asked),
         "wallets": columns.texts(purchase.wallet for purchase in asked),

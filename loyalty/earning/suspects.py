@@ -36,10 +36,10 @@ CANDIDATES = f"""
 SELECT asked.place, earlier.id, earlier.member_id, earlier.store_id, store.merchant_id, earlier.amount_cents,
        earlier.paid_at, coalesce(held.user_id, ''), coalesce(held.wallet, ''), earlier.channel, earlier.tender,
        earlier.payment_number, earlier.mainland_number, earlier.acquirer_number, earlier.receipt_number
-FROM unnest(%(places)s::int[], %(member_ids)s::bigint[], %(store_ids)s::bigint[], %(amounts)s::bigint[],
+FROM (SELECT * FROM unnest(%(places)s::int[], %(member_ids)s::bigint[], %(store_ids)s::bigint[], %(amounts)s::bigint[],
         %(sinces)s::timestamptz[], %(untils)s::timestamptz[], %(currencies)s::text[], %(group_ids)s::bigint[],
         %(own_ids)s::bigint[], %(have_payment)s::boolean[], %(have_mainland)s::boolean[],
-        %(have_acquirer)s::boolean[])
+        %(have_acquirer)s::boolean[]) LIMIT %(all)s)
     AS asked (place, member_id, store_id, amount_cents, since, until, currency, group_id, own_id, has_payment,
         has_mainland, has_acquirer)
 CROSS JOIN LATERAL (
@@ -221,6 +221,7 @@ def values(sought: Sequence[Sought]) -> Mapping[str, Any]:
     windows = [likeness.window(look.purchase.paid_at) for look in sought]
     kinds = [{kind for kind, number in look.purchase.numbers.items() if number} for look in sought]
     return {
+        "all": columns.ALL,
         "places": columns.numbers(range(len(sought))),
         "member_ids": columns.numbers(look.member_id for look in sought),
         "store_ids": columns.numbers(look.store_id for look in sought),

@@ -55,7 +55,7 @@ LEFT JOIN LATERAL (
 ) deserved ON true
 LEFT JOIN LATERAL ({reached}
         AND deserved.min_spend_cents < held_tier.min_spend_cents) reached ON true
-WHERE member.id = ANY(%(member_ids)s::bigint[])
+WHERE member.id IN (SELECT unnest(%(member_ids)s::bigint[]) LIMIT %(all)s)
 ORDER BY member.id
 """
 STANDING = _STANDING.format(recent=_spend("%(now)s::timestamptz"), reached=_spend("held.began_at"))
@@ -126,7 +126,7 @@ def _standings(member_ids: Collection[int], *, now: datetime) -> list[Standing]:
     if not member_ids:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(STANDING, {"member_ids": columns.numbers(member_ids), "now": now})
+        cursor.execute(STANDING, {"member_ids": columns.numbers(member_ids), "all": columns.ALL, "now": now})
         return [Standing(*row) for row in cursor.fetchall()]
 
 

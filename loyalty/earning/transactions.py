@@ -25,22 +25,24 @@ WITH purchase AS (
     SELECT id, group_id, mall_id, store_id, member_id, pass_id, channel, state, amount_cents, currency, paid_at,
         %(now)s, payment, mainland, acquirer, receipt, store_label, merchant_id, merchant_name, tender, item,
         entered_by_id
-    FROM unnest(%(ids)s::bigint[], %(group_ids)s::bigint[], %(mall_ids)s::bigint[], %(store_ids)s::bigint[],
-        %(member_ids)s::bigint[], %(pass_ids)s::bigint[], %(channels)s::text[], %(states)s::text[],
-        %(amounts)s::bigint[], %(currencies)s::text[], %(paid_ats)s::timestamptz[], %(payments)s::text[],
-        %(mainlands)s::text[], %(acquirers)s::text[], %(receipts)s::text[], %(store_labels)s::text[],
-        %(merchant_ids)s::text[], %(merchant_names)s::text[], %(tenders)s::text[], %(items)s::text[],
-        %(entered_by_ids)s::bigint[])
+    FROM (SELECT * FROM unnest(%(ids)s::bigint[], %(group_ids)s::bigint[], %(mall_ids)s::bigint[],
+        %(store_ids)s::bigint[], %(member_ids)s::bigint[], %(pass_ids)s::bigint[], %(channels)s::text[],
+        %(states)s::text[], %(amounts)s::bigint[], %(currencies)s::text[], %(paid_ats)s::timestamptz[],
+        %(payments)s::text[], %(mainlands)s::text[], %(acquirers)s::text[], %(receipts)s::text[],
+        %(store_labels)s::text[], %(merchant_ids)s::text[], %(merchant_names)s::text[], %(tenders)s::text[],
+        %(items)s::text[], %(entered_by_ids)s::bigint[]) LIMIT %(all)s)
         AS asked (id, group_id, mall_id, store_id, member_id, pass_id, channel, state, amount_cents, currency,
             paid_at, payment, mainland, acquirer, receipt, store_label, merchant_id, merchant_name, tender, item,
             entered_by_id)
 ), claims AS (
     INSERT INTO earning_numberclaim (group_id, kind, number, transaction_id)
     SELECT * FROM unnest(%(claim_groups)s::bigint[], %(kinds)s::text[], %(numbers)s::text[], %(holders)s::bigint[])
+    LIMIT %(all)s
     ON CONFLICT DO NOTHING
     RETURNING transaction_id
 ), lost AS MATERIALIZED (
-    SELECT id FROM unnest(%(ids)s::bigint[], %(group_ids)s::bigint[], %(looked_up)s::text[], %(wanted)s::int[])
+    SELECT id FROM (SELECT * FROM unnest(%(ids)s::bigint[], %(group_ids)s::bigint[], %(looked_up)s::text[],
+            %(wanted)s::int[]) LIMIT %(all)s)
         AS asked (id, group_id, looked_up, wanted)
     LEFT JOIN (SELECT transaction_id, count(*) AS count FROM claims GROUP BY transaction_id) gained
         ON gained.transaction_id = asked.id
@@ -52,11 +54,11 @@ WITH purchase AS (
         facts, versions, rooms, lines, reasons, conditions, awarded_at)
     SELECT transaction_id, version_id, posting_id, points, pending_points, counted_cents, facts::jsonb,
         versions::jsonb, rooms::jsonb, lines::jsonb, reasons::jsonb, conditions::jsonb, %(now)s
-    FROM unnest(%(judged)s::bigint[], %(version_ids)s::bigint[], %(posting_ids)s::bigint[], %(points)s::bigint[],
-        %(pending_points)s::bigint[], %(counted_cents)s::bigint[],
+    FROM (SELECT * FROM unnest(%(judged)s::bigint[], %(version_ids)s::bigint[], %(posting_ids)s::bigint[],
+        %(points)s::bigint[], %(pending_points)s::bigint[], %(counted_cents)s::bigint[],
         string_to_array(%(facts)s, E'\\x1e'), string_to_array(%(versions)s, E'\\x1e'),
         string_to_array(%(rooms)s, E'\\x1e'), string_to_array(%(lines)s, E'\\x1e'),
-        string_to_array(%(reasons)s, E'\\x1e'), string_to_array(%(conditions)s, E'\\x1e'))
+        string_to_array(%(reasons)s, E'\\x1e'), string_to_array(%(conditions)s, E'\\x1e')) LIMIT %(all)s)
         AS judged (transaction_id, version_id, posting_id, points, pending_points, counted_cents, facts, versions,
             rooms, lines, reasons, conditions)
     WHERE transaction_id NOT IN (SELECT id FROM lost)
@@ -92,7 +94,7 @@ class Record:
 
 def write(records: Sequence[Record], *, now: datetime) -> set[int]:
     """Write all; returns the transactions one of whose numbers another transaction holds already."""
-    values = _purchases(records) | _claims(records) | _awards(records) | {"now": now}
+    values = _purchases(records) | _claims(records) | _awards(records) | {"now": now, "all": columns.ALL}
     with connection.cursor() as cursor:
         cursor.execute(RECORD, values)
         return {transaction_id for (transaction_id,) in cursor.fetchall()}

@@ -64,9 +64,10 @@ class Earning:
 EARN = """
 WITH due AS MATERIALIZED (
     SELECT asked.*, coalesce(sum(usable) OVER later, 0)::bigint AS usable_later, count(*) OVER later AS times_later
-    FROM unnest(%(posting_ids)s::bigint[], %(account_ids)s::bigint[], %(issued_ids)s::bigint[],
+    FROM (SELECT * FROM unnest(%(posting_ids)s::bigint[], %(account_ids)s::bigint[], %(issued_ids)s::bigint[],
             %(program_ids)s::bigint[], %(usable)s::bigint[], %(held)s::bigint[], %(sources)s::text[])
-        WITH ORDINALITY AS asked (posting_id, account_id, issued_id, program_id, usable, held, source, place)
+        WITH ORDINALITY LIMIT %(all)s)
+        AS asked (posting_id, account_id, issued_id, program_id, usable, held, source, place)
     WINDOW later AS (PARTITION BY account_id ORDER BY place ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
 ), sums AS (
     SELECT account_id, sum(usable)::bigint AS usable, count(*) AS times, sum(held)::bigint AS held,
@@ -100,8 +101,9 @@ WITH due AS MATERIALIZED (
     INSERT INTO ledger_pointlot (account_id, posting_id, points, remaining, expires_at, is_held, held_until_at)
     SELECT made.account_id, made.posting_id, given.points, given.points, lot.expires_at, lot.is_held,
         lot.held_until_at
-    FROM unnest(%(lots_of)s::bigint[], %(points)s::bigint[], %(expiries)s::timestamptz[], %(are_held)s::boolean[],
-                %(holds)s::timestamptz[]) AS lot (posting_id, points, expires_at, is_held, held_until_at)
+    FROM (SELECT * FROM unnest(%(lots_of)s::bigint[], %(points)s::bigint[], %(expiries)s::timestamptz[],
+                %(are_held)s::boolean[], %(holds)s::timestamptz[]) LIMIT %(all)s)
+         AS lot (posting_id, points, expires_at, is_held, held_until_at)
     JOIN made ON made.posting_id = lot.posting_id,
          LATERAL (SELECT CASE WHEN lot.is_held THEN lot.points
                               ELSE least(lot.points, made.balance) END AS points) given
@@ -149,7 +151,10 @@ WITH account AS (
 SELECT (SELECT id FROM posting), balance, version FROM account
 """
 
-TAKE_LOCKS = "SELECT FROM ledger_pointaccount WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
+TAKE_LOCKS = """
+SELECT FROM ledger_pointaccount WHERE id IN (SELECT unnest(%(ids)s::bigint[]) LIMIT %(all)s)
+ORDER BY id FOR NO KEY UPDATE
+"""
 OPEN_PENDINGS = """
 INSERT INTO ledger_pointaccount (program_id, kind, spendable_id, balance, version, changed_at)
 SELECT program_id, 'PENDING', id, 0, 0, %(now)s FROM ledger_pointaccount WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id
@@ -195,6 +200,7 @@ def earn_all(earnings: Sequence[Earning], *, now: datetime) -> list[Posted]:
         "expiries": columns.moments(lot.expires_at for _posting_id, lot in lots),
         "are_held": columns.flags(lot.is_held for _posting_id, lot in lots),
         "holds": columns.moments(lot.held_until_at for _posting_id, lot in lots),
+        "all": columns.ALL,
         "now": now,
     }
     with connection.cursor() as cursor:
@@ -285,7 +291,7 @@ def lock_account(*, account_id: int) -> PointAccount:
 def take_locks(*, account_ids: Collection[int]) -> None:
     """The row locks alone, for the hot path; of several in one order for everybody, until the caller's block ends."""
     with connection.cursor() as cursor:
-        cursor.execute(TAKE_LOCKS, {"ids": columns.numbers(sorted(account_ids))})
+        cursor.execute(TAKE_LOCKS, {"ids": columns.numbers(sorted(account_ids)), "all": columns.ALL})
 
 
 def _locked() -> QuerySet[PointAccount]:
