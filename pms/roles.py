@@ -30,7 +30,8 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "view",
     "pms.mallgroup", "members.contactchange", "members.tier",
     "ledger.posting", "ledger.pointlot",
-    "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase", "review.decision", "review.reportrun",
+    "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase",
+    "review.decision", "review.reportrun",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
     "alipayhk.credential", "alipayhk.cardtemplate",
 ) | _may("add", "review.reportrun")  # fmt: skip

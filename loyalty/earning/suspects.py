@@ -1,7 +1,8 @@
 """Looks for an earlier record of the same purchase before points are given, and says what a program does about it.
 
-One statement over two indexes: the member's day, and the store's equal amounts that day. Records that carry a number
-of a kind that this one carries too are left out in it, as they are another purchase or known by that number.
+One statement over three indexes: the member's day, the store's equal amounts that day, and what the same wallet user
+has under whichever member, without the wallet's own number. Records that carry a number of a kind that this one
+carries too are left out in it, as they are another purchase or known by that number.
 Nobody escapes by coming at the same instant: `purchases.find` has taken locks on store and member by then.
 """
 
@@ -37,6 +38,11 @@ WITH found AS (
     UNION
     (SELECT id FROM earning_transaction
      WHERE store_id = %(store_id)s AND amount_cents = %(amount_cents)s AND {_ALIKE}
+     ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
+    UNION
+    (SELECT id FROM earning_transaction
+     WHERE wallet_pass_id IN (SELECT id FROM members_pass WHERE user_id = %(user_id)s AND %(user_id)s::text <> '')
+        AND payment_number = '' AND {_ALIKE}
      ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
 )
 SELECT earlier.id, earlier.member_id, earlier.store_id, store.merchant_id, earlier.amount_cents, earlier.paid_at,
@@ -123,6 +129,7 @@ def values(purchase: Purchase, found: Found, own_id: int) -> Mapping[str, Any]:
         "member_id": found.member_id,
         "store_id": found.store_id,
         "amount_cents": purchase.amount_cents,
+        "user_id": purchase.user_id,
         "since": since,
         "until": until,
         "states": list(PAID_STATES),
