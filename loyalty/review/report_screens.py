@@ -120,7 +120,7 @@ class ReportPages(BaseAdmin):
             "told": told,
             "files": _files(form) if told else [],
             "is_long": is_long,
-            "whole_history": urlencode(form.data | {"since": f"{FIRST}", "until": f"{_today()}"}),
+            "whole_history": urlencode({**form.data, "since": f"{FIRST}", "until": f"{_today()}"}),
         }
         return TemplateResponse(request, "admin/report.html", context, status=200 if told or is_long else 400)
 

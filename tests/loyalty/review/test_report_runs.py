@@ -38,7 +38,8 @@ def mall() -> Mall:
 
 
 def question(mall: Mall, **changes: Any) -> Question:
-    return Question(**{"mall_ids": [mall.pk], "since": SINCE, "until": UNTIL} | changes)
+    values: dict[str, Any] = {"mall_ids": [mall.pk], "since": SINCE, "until": UNTIL}
+    return Question(**values | changes)
 
 
 def asked(mall: Mall, **changes: Any) -> ReportRun:
