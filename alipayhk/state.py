@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
 from alipayhk.models import Notification, PassUpdate
+from loyalty.earning import standing
 from loyalty.earning.duplicates import canonical
 from loyalty.earning.models import Award, NumberClaim, Refund, Transaction
 from loyalty.ledger.models import PointAccount, PointEntry
@@ -19,6 +20,8 @@ from members.models import Pass
 from pms.models import MallGroup
 
 Json = dict[str, Any]
+
+READ_AT_ONCE = 2000
 
 # Cards that can still be brought up to date and do not show the newest points (or do not exist yet).
 BEHIND = """
@@ -201,7 +204,10 @@ def _transactions(which: Q) -> list[Json]:
             "refunds": refunds[row.pk],
             **_judgement(row, parked),
         }
-        for row in rows.select_related("award").order_by("pk").iterator()
+        for row in rows.select_related("award")
+        .prefetch_related("corrections")
+        .order_by("pk")
+        .iterator(READ_AT_ONCE)
     ]
 
 
@@ -209,7 +215,7 @@ def _judgement(row: Transaction, parked: dict[int | None, list[str]]) -> Json:
     award: Award | None = getattr(row, "award", None)
     if award is None:
         return {"points": 0, "reasons": parked[row.pk]}
-    return {"points": award.points, "reasons": [entry["code"] for entry in award.reasons]}
+    return {"points": standing.earned(row), "reasons": [entry["code"] for entry in award.reasons]}
 
 
 def _parked_reasons(rows: QuerySet[Transaction]) -> dict[int | None, list[str]]:

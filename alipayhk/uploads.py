@@ -1,8 +1,9 @@
 """Manual upload: the payments a member picked in AlipayHK, fetched by their batch number and judged one by one.
 
-The whole answer is read before the first line is judged, so a fault of the gateway has written nothing. Each line is
-an atomic block of its own: they are separate purchases, none may cost another its points, and the account is locked
-no longer than for a notice. A batch that broke off is fetched again. Access tokens are neither kept nor logged.
+The whole answer is kept and read before the first line is judged, so a fault of the gateway has recorded no payment.
+Each line is an atomic block of its own: they are separate purchases, none may cost another its points, and the
+account is locked no longer than for a notice. A batch that broke off is fetched again. Access tokens are neither kept
+nor logged.
 """
 
 import logging
@@ -15,12 +16,12 @@ from django.db import connection
 from django.db.models.functions import Upper
 from django.db.transaction import atomic
 
-from alipayhk import client, passes, payloads, upload_lines
+from alipayhk import client, passes, payloads, upload_batches, upload_lines
 from alipayhk.client import Answer
-from alipayhk.models import Credential
+from alipayhk.models import Credential, UploadBatch
 from alipayhk.payloads import BillNotice
 from alipayhk.upload_lines import Line
-from loyalty.earning import awards, duplicates, reasons, transaction_document
+from loyalty.earning import awards, duplicates, reasons, standing, transaction_document
 from loyalty.earning.models import Award, DuplicateCase, Transaction
 from loyalty.earning.purchases import Purchase
 from loyalty.earning.reasons import reason
@@ -37,7 +38,7 @@ _TOKEN = re.compile(r"[!-~]{1,1024}")
 
 
 class UploadFailed(Exception):
-    """The batch could not be fetched; nothing was recorded. `code` says why."""
+    """The batch could not be fetched or read; no payment was recorded. `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -136,14 +137,16 @@ class Order:
 def upload(*, order: Order, credential: Credential, now: datetime) -> list[Told]:
     """Fetch a batch and judge its lines, in the order they came; the same batch again changes nothing.
 
-    Raises UploadFailed, and then has written nothing. Must not run inside the caller's atomic block.
+    Raises UploadFailed, and then has recorded no payment. Must not run inside the caller's atomic block.
     """
-    lines = fetch(order=order, credential=credential, now=now)
-    return [_judge(line, order.wallet_pass, credential, now=now) for line in lines]
+    batch, lines = fetch(order=order, credential=credential, now=now)
+    told = [_judge(line, order.wallet_pass, credential, now=now) for line in lines]
+    upload_batches.judged(batch=batch, lines=[document(one) for one in told])
+    return told
 
 
-def fetch(*, order: Order, credential: Credential, now: datetime) -> list[Line]:
-    """The batch's lines, read and not judged; writes nothing. Raises UploadFailed."""
+def fetch(*, order: Order, credential: Credential, now: datetime) -> tuple[UploadBatch, list[Line]]:
+    """The batch's lines, read and not judged; the answer is kept as it came. Raises UploadFailed."""
     _check(order, credential)
     mall = credential.mall
     body = payloads.query_bills_body(
@@ -155,9 +158,13 @@ def fetch(*, order: Order, credential: Credential, now: datetime) -> list[Line]:
     )
     answer = _ask(credential, body, now=now)
     _check_result(answer)
+    batch = upload_batches.fetched(
+        mall=mall, wallet_pass=order.wallet_pass, number=order.batch_number, answer=answer.body, now=now
+    )
     try:
-        return upload_lines.read(answer.fields, user_id=order.wallet_pass.user_id, now=now)
+        return batch, upload_lines.read(answer.fields, user_id=order.wallet_pass.user_id, now=now)
     except upload_lines.LinesUnreadable as error:
+        upload_batches.unreadable(batch=batch, fault=str(error))
         alarm.warning("the answer to a manual upload cannot be read: %s", error)
         raise AnswerUnreadable(str(error)) from error
 
@@ -178,6 +185,7 @@ def document(told: Told) -> dict[str, object]:
         "field": told.field,
         "detail": told.detail,
         "is_repeat": told.is_repeat,
+        "transaction": told.transaction_id,
         "earlier": _earlier_document(told.earlier) if told.earlier else None,
     }
 
@@ -325,7 +333,7 @@ def _told(line: Line, transaction: Transaction, *, is_repeat: bool) -> Told:
         verdict=verdict,
         reasons=stored,
         number=transaction.payment_number,
-        points=award.points if award else 0,
+        points=standing.earned(transaction),
         is_repeat=is_repeat,
         transaction_id=transaction.pk,
         earlier=_earlier(transaction) if verdict in (Verdict.ALREADY_EARNED, Verdict.HELD) else None,

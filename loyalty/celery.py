@@ -29,7 +29,10 @@ TIMETABLE: dict[str, tuple[str, Any]] = {
     "seal entries that are settled": ("loyalty.ledger.tasks.seal", 600),
     "prove every point": ("alipayhk.tasks.prove", crontab(hour=3, minute=31)),
     "go on with receipt files whose worker died": ("loyalty.doors.tasks.take_up_receipts", 10),
+    "draw automatic verdicts for people to check": ("loyalty.review.tasks.draw_spot_checks", 3600),
+    "mail the duplicates of yesterday": ("loyalty.review.tasks.mail_duplicates", 300),
     "go on with long reports whose worker died": ("loyalty.review.tasks.take_up_reports", 20),
+    "go on with providers' files whose worker died": ("loyalty.doors.tasks.take_up_reconciliations", 10),
     "review tiers whose keeping is over": ("loyalty.earning.tasks.review_tiers", crontab(hour=0, minute=11)),
 }
 # A message of the night may wait this long for a worker; its work does not depend on the hour.

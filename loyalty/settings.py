@@ -1,5 +1,6 @@
 """Every setting, read from the environment; nonsense stops the start with one sentence that names the variable."""
 
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from cryptography.fernet import Fernet, MultiFernet
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
+LANGUAGES = [("en", "English"), ("zh-hant", "繁體中文")]
 
 
 def stop(name: str, sentence: str) -> NoReturn:
@@ -41,6 +43,20 @@ def field_paths(name: str) -> dict[str, list[str]]:
     found = {field.strip(): [path.strip() for path in paths.split("|")] for field, _, paths in pairs}
     if not all(field and all(paths) for field, paths in found.items()) or len(found) != len(pairs):
         stop(name, "must be pairs like field=path|other.path, separated by commas, each field once.")
+    return found
+
+
+def addressees(name: str) -> list[tuple[str, str, str]]:
+    """`mall tag|address|language, …`; the tag * is every mall, and a language left out is English."""
+    found = []
+    for part in env.str(name, default="").split(","):
+        tag, _, rest = part.strip().partition("|")
+        address, _, language = rest.partition("|")
+        language = language or "en"
+        is_address = re.fullmatch(r"[^\s@]+@[^\s@]+", address)
+        if tag and not (is_address and language in dict(LANGUAGES)):
+            stop(name, "must be mall tag|address|language, separated by commas; languages: en, zh-hant.")
+        found += [(tag, address, language)] if tag else []
     return found
 
 
@@ -166,7 +182,6 @@ AUTHENTICATION_BACKENDS = ["pms.roles.RoleBackend"]
 LOGIN_URL = "admin:login"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("zh-hant", "繁體中文")]
 LOCALE_PATHS = [BASE_DIR / "loyalty" / "locale"]
 TIME_ZONE = "Asia/Hong_Kong"
 USE_TZ = True
@@ -198,6 +213,25 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 PARTNER_REQUESTS_PER_MINUTE = whole_number("PARTNER_REQUESTS_PER_MINUTE", "600")
+
+# Mail to ops; off without an address. Development keeps mails as files.
+DAILY_MAIL = addressees("DAILY_MAIL")
+STAFF_URL = env.str("STAFF_URL", default="" if IS_PRODUCTION else "http://127.0.0.1:8000").rstrip("/")
+if DAILY_MAIL and urlsplit(STAFF_URL).scheme not in ("http", "https"):
+    stop("STAFF_URL", "must be the https:// address of the staff pages, as DAILY_MAIL mails links to them.")
+mail_url = env.str("EMAIL_URL", default="" if IS_PRODUCTION else "filemail://")
+if DAILY_MAIL and not mail_url:
+    stop("EMAIL_URL", "must name the mail server, as DAILY_MAIL names addresses.")
+if mail_url and urlsplit(mail_url).scheme not in ("smtp", "smtp+tls", "smtp+ssl", "filemail"):
+    stop("EMAIL_URL", "must be an smtp://, smtp+tls:// or smtp+ssl:// address.")
+mail = env.email_url_config(mail_url or "filemail://")
+EMAIL_BACKEND = mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = mail["EMAIL_HOST"] or "localhost", mail["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = mail["EMAIL_HOST_USER"] or "", mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = mail.get("EMAIL_USE_TLS", False), mail.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = str(LOYALTY_HOME / "mail")
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="loyalty@localhost")
 
 # AlipayHK
 ALIPAYHK_GATEWAY_HOSTS = env.list(

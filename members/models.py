@@ -1,5 +1,8 @@
 """Who earns: programs, members, their wallet passes, and their consent to share payments."""
 
+import uuid
+
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
@@ -59,6 +62,13 @@ class Program(models.Model):
     duplicate_block_score = models.PositiveSmallIntegerField(
         _("likeness from which no points are given"), null=True, blank=True
     )
+    spot_check_percent = models.PositiveSmallIntegerField(
+        _("automatic verdicts that a person checks (%)"), default=5, db_default=5
+    )
+    # Nobody who enters purchases can tell which will be drawn.
+    spot_check_salt = models.UUIDField(
+        _("salt of the draw"), default=uuid.uuid4, db_default=RandomUUID(), editable=False
+    )
 
     class Meta:
         verbose_name = _("program")
@@ -77,6 +87,9 @@ class Program(models.Model):
                 condition=Q(duplicate_flag_score__gt=0, duplicate_hold_score__gte=F("duplicate_flag_score"))
                 & (Q(duplicate_block_score=None) | Q(duplicate_block_score__gte=F("duplicate_hold_score"))),
                 name="%(app_label)s_%(class)s_likeness_rises",
+            ),
+            models.CheckConstraint(
+                condition=Q(spot_check_percent__lte=100), name="%(app_label)s_%(class)s_percent_to_100"
             ),
         ]
 

@@ -11,6 +11,8 @@ from members.models import ContactChange, Program
 from pms import formats, scoping, story
 from pms.story import Panel
 
+HIGHEST = 100
+
 
 @story.tells("members.program", 10)
 def program(request: HttpRequest, one: Program) -> Panel:
@@ -27,6 +29,10 @@ def program(request: HttpRequest, one: Program) -> Panel:
         (_("Smallest redemption"), formats.points(one.redemption_min_points)),
         (_("A redemption code lives"), formats.span(timedelta(seconds=one.redemption_seconds))),
         (_("Redeemed points go back on a refund"), _("yes") if one.returns_redeemed_points else _("no")),
+        (_("Alike: points, but checked"), _from(one.duplicate_flag_score)),
+        (_("Alike: points held back"), _from(one.duplicate_hold_score)),
+        (_("Alike: no points"), _from(one.duplicate_block_score)),
+        (_("Automatic verdicts checked by people"), f"{one.spot_check_percent} %"),
     ])  # fmt: skip
 
 
@@ -55,6 +61,12 @@ def tiers(request: HttpRequest, one: Program) -> Panel:
         (_("Points factor"), "number"),
     ]
     return story.table(_("Tiers"), headings, rows, empty=_("No tier: every member earns alike."))
+
+
+def _from(score: int | None) -> str:
+    if score is None or score > HIGHEST:
+        return _("never")
+    return _("from %(score)s of 100") % {"score": score}
 
 
 def _expiry(one: Program) -> str:

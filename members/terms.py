@@ -5,6 +5,7 @@ Nothing already given is judged anew: lots keep their expiry, awards their facts
 
 from copy import copy
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from members.models import Program, Tier
 from pms.steady_forms import SteadyForm
 
+HIGHEST_SCORE, HIGHEST_PERCENT = 101, 100
 LONGEST_DAYS, LONGEST_CODE_SECONDS, SHORTEST_CODE_SECONDS = 3650, 3600, 30
 HIGHEST_FACTOR, HIGHEST_IN_COLUMN = 100, 32767
 HELP = {
@@ -27,6 +29,12 @@ HELP = {
     "redemption_min_points": _("A multiple of the points for HK$1."),
     "redemption_seconds": _("From 30 to 3,600. Codes already shown keep their time."),
     "returns_redeemed_points": _("When the whole purchase is refunded. For refunds from now on."),
+    "duplicate_flag_score": _("From 1 to 100; 101 switches it off. For purchases from now on."),
+    "duplicate_hold_score": _("Not below the one above; 101 switches it off. For purchases from now on."),
+    "duplicate_block_score": _("Not below the one above; empty: nothing is refused for its likeness alone."),
+    "spot_check_percent": _(
+        "Of the verdicts that no person took: same number, blocked, and just not alike enough. 0 for none."
+    ),
 }
 TERMS = ("name_en", "name_zh", *HELP)
 
@@ -54,6 +62,15 @@ class ProgramForm(TermsForm):
     def clean_redemption_points_per_hkd(self) -> int:
         return self._within("redemption_points_per_hkd", 1, 1_000_000)
 
+    def clean_duplicate_flag_score(self) -> int:
+        return self._within("duplicate_flag_score", 1, HIGHEST_SCORE)
+
+    def clean_duplicate_hold_score(self) -> int:
+        return self._within("duplicate_hold_score", 1, HIGHEST_SCORE)
+
+    def clean_spot_check_percent(self) -> int:
+        return self._within("spot_check_percent", 0, HIGHEST_PERCENT)
+
     def clean_redemption_seconds(self) -> int:
         return self._within("redemption_seconds", SHORTEST_CODE_SECONDS, LONGEST_CODE_SECONDS)
 
@@ -65,7 +82,17 @@ class ProgramForm(TermsForm):
         if step and least is not None and (least <= 0 or least % step):
             words = _("Must be a multiple of %(step)s, the points for HK$1.") % {"step": step}
             self.add_error("redemption_min_points", words)
+        self._check_scores()
         return cleaned
+
+    def _check_scores(self) -> None:
+        """Each is at least the one before; the last may be empty."""
+        names = ("duplicate_flag_score", "duplicate_hold_score", "duplicate_block_score")
+        for lower, higher in pairwise(names):
+            least, score = self.cleaned_data.get(lower), self.cleaned_data.get(higher)
+            if least is not None and score is not None and score < least:
+                words = _("Must be %(least)s or more, as it is stricter than the one before.")
+                self.add_error(higher, words % {"least": least})
 
     def _check_expiry(self, expiry: str | None, count: int | None) -> None:
         if expiry is None or count is None:

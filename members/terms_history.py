@@ -69,6 +69,8 @@ def _terms(message: str) -> dict[str, list[Any]]:
 
 
 def _shown(field: Any, value: Any) -> str:
+    if value is None:
+        return formats.NOTHING
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if field.name == "min_spend_cents":

@@ -1,6 +1,6 @@
 """How figures, times, states and ids look on staff screens. Returns escaped HTML or plain words; reads no database."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -74,6 +74,11 @@ def moment(at: datetime | None) -> SafeString | str:
         return NOTHING
     local = timezone.localtime(at, clock.HONG_KONG)
     return _time(at, date_format(local, _short_form(local)))
+
+
+def day(on: date) -> str:
+    """`21 Nov`, with the year when it is another one."""
+    return date_format(on, _short_form(on).removesuffix(" H:i"))
 
 
 def age(at: datetime | None) -> SafeString | str:
@@ -162,7 +167,7 @@ def _time(at: datetime, words: str) -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', at.isoformat(), exact(at), words)
 
 
-def _short_form(local: datetime) -> str:
+def _short_form(local: date) -> str:
     year = local.year != timezone.localtime(clock.now(), clock.HONG_KONG).year
     if is_chinese():
         return "Y年n月j日 H:i" if year else "n月j日 H:i"

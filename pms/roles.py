@@ -30,10 +30,11 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "view",
     "pms.mallgroup", "members.contactchange", "members.tier",
     "ledger.posting", "ledger.pointlot",
-    "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase",
-    "review.decision", "review.reportrun",
+    "earning.rule", "earning.ruleversion", "earning.numberclaim", "earning.duplicatecase", "review.decision",
+    "review.spotcheck", "review.dailymail", "review.reportrun",
+    "review.adjustmentrequest", "review.finding", "review.reconciliation",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
-    "alipayhk.credential", "alipayhk.cardtemplate",
+    "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch",
 ) | _may("add", "review.reportrun")  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
 OPERATIONS = (
@@ -41,12 +42,15 @@ OPERATIONS = (
         "change",
         "alipayhk.notification",
         "alipayhk.passupdate",
+        "alipayhk.uploadbatch",
         "members.pass",
         "members.contactchange",
         "pms.store",
         "doors.importjob",
+        "review.finding",
+        "review.reconciliation",
     )
-    | _may("add", "pms.store", "doors.importjob")
+    | _may("add", "pms.store", "doors.importjob", "review.reconciliation", "review.adjustmentrequest")
     | _may("view", "doors.importjob")
 )
 MANAGEMENT = _may(
@@ -54,21 +58,28 @@ MANAGEMENT = _may(
     "pms.mall", "members.program", "members.tier", "members.member",
     "earning.rule",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey",
+    "review.providercolumn", "review.dailymail",
 ) | _may(
     "add",
-    "doors.partnerkey",
+    "doors.partnerkey", "review.providercolumn",
     "members.tier", "earning.backtestrun",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
 ) | _may(
     "view",
-    "doors.partnerkey", "earning.backtestrun", "alipayhk.credentialkey", "pms.user", "pms.mallstaff",
+    "doors.partnerkey", "review.providercolumn", "earning.backtestrun",
+    "alipayhk.credentialkey", "pms.user", "pms.mallstaff",
 )  # fmt: skip
+
+# Whoever approves may ask as well, but never approves what they asked for.
+REVIEW = _may("change", "earning.duplicatecase", "review.spotcheck", "review.adjustmentrequest") | _may(
+    "add", "review.adjustmentrequest"
+)
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     COUNTER: AT_THE_COUNTER,
     OPERATOR: EVERYTHING_BUT_KEYS | OPERATIONS,
-    REVIEWER: EVERYTHING_BUT_KEYS | _may("change", "earning.duplicatecase", "members.contactchange"),
-    MANAGER: EVERYTHING_BUT_KEYS | OPERATIONS | MANAGEMENT | _may("change", "earning.duplicatecase"),
+    REVIEWER: EVERYTHING_BUT_KEYS | REVIEW | _may("change", "members.contactchange"),
+    MANAGER: EVERYTHING_BUT_KEYS | OPERATIONS | MANAGEMENT | REVIEW,
 }
 
 

@@ -17,12 +17,16 @@ HIGHEST_COUNT = 99
 
 @dataclass(frozen=True)
 class Screen:
-    """A list of one model. `is_queue`: its open rows are counted. `page` names a page of its own over the rows."""
+    """A list of one model. `is_queue`: its open rows are counted. `page` names a page of its own over the rows.
+
+    `permission` is what the page asks for beyond seeing the rows.
+    """
 
     label: object
     model: str
     is_queue: bool = False
     page: str = ""
+    permission: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,19 @@ JOBS = (
     )),
     Job(_("Duplicates"), "duplicates", (
         Screen(_("Duplicates"), "earning.duplicatecase", True),
+        Screen(_("Spot checks"), "review.spotcheck", True),
         Screen(_("Decisions"), "review.decision"),
+        Screen(_("Patterns"), "earning.duplicatecase", page="admin:earning_duplicatecase_patterns",
+               permission="earning.change_duplicatecase"),
+    )),
+    Job(_("Reconciliation"), "reconciliation", (
+        Screen(_("Differences"), "review.finding", True),
+        Screen(_("Providers' files"), "review.reconciliation"),
+        Screen(_("Adjustments"), "review.adjustmentrequest", True),
     )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),
+        Screen(_("Manual uploads"), "alipayhk.uploadbatch", True),
         Screen(_("Contact changes"), "members.contactchange", True),
     )),
     Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),
@@ -70,11 +83,13 @@ JOBS = (
     )),
     Job(_("Reports"), "reports", (
         Screen(_("Duplicates"), "earning.duplicatecase", page="admin:earning_duplicatecase_report"),
+        Screen(_("Daily mails"), "review.dailymail", True),
         Screen(_("Long reports"), "review.reportrun"),
     )),
     Job(_("Settings"), "settings", (
         Screen(_("Malls"), "pms.mall"),
         Screen(_("Mall groups"), "pms.mallgroup"),
+        Screen(_("Columns of provider files"), "review.providercolumn"),
         Screen(_("Credentials"), "alipayhk.credential"),
         Screen(_("Keys"), "alipayhk.credentialkey"),
         Screen(_("Staff logins"), "pms.user"),
@@ -125,6 +140,8 @@ def _front(counted: list[tuple[Entry, int]]) -> Entry:
 def _screen(request: HttpRequest, screen: Screen, site: admin.AdminSite) -> ScopedModelAdmin | None:
     model: type[Model] = apps.get_model(screen.model)
     found = site._registry.get(model)
+    if screen.permission and not request.user.has_perm(screen.permission):
+        return None
     return found if isinstance(found, ScopedModelAdmin) and found.has_view_permission(request) else None
 
 

@@ -17,6 +17,8 @@ from tests.databases import Database
 # What only a proxy can show needs one; `pytest_report_header` says when that part is left out.
 HAS_NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") is not None
 collect_ignore = [] if HAS_NGINX else ["test_proxy.py"]
+# What starts a whole installation, a browser, or other programs beside the tests.
+WHOLE = {"live_installation", "live_simulator", "own_installation", "chromium", "sdk_python"}
 NEEDED = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "CHROMIUM", "LOYALTY_SDK_PYTHON")
 
 
@@ -41,6 +43,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         redis.Redis.from_url(os.environ["REDIS_URL"], socket_connect_timeout=5).ping()
     except redis.RedisError as error:
         pytest.exit(f"Valkey does not answer (TEST_REDIS_URL or the embedded one): {error}", returncode=4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole installations and browsers run one after the other: two at once would measure each other."""
+    for item in items:
+        if WHOLE & set(getattr(item, "fixturenames", ())) or "loyalty/local" in item.path.as_posix():
+            item.add_marker(pytest.mark.xdist_group("whole"))
 
 
 @pytest.fixture(autouse=True)

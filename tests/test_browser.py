@@ -189,7 +189,7 @@ def test_the_front_page_draws_its_chart_and_refreshes(visit: Visitor) -> None:
         page.evaluate("refresh()")
 
     page.wait_for_selector(".figures")
-    assert page.locator(".figure").count() == 6
+    assert page.locator(".figure").count() == 7
 
 
 def test_an_id_is_copied_in_full(visit: Visitor, shop: live.Installation) -> None:

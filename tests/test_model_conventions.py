@@ -21,6 +21,7 @@ from alipayhk.models import (
     PassCall,
     PassUpdate,
     SeenSignature,
+    UploadBatch,
 )
 from loyalty import celery, health
 from loyalty.doors.models import CounterEntry, ImportChunk, ImportJob, ImportRow, PartnerKey, PartnerRequest
@@ -48,7 +49,18 @@ from loyalty.ledger.models import (
     Redemption,
     RedemptionPart,
 )
-from loyalty.review.models import Decision, ReportRun
+from loyalty.review.models import (
+    AdjustmentRequest,
+    DailyMail,
+    Decision,
+    Finding,
+    ProviderColumn,
+    ProviderRow,
+    Reconciliation,
+    ReconciliationPiece,
+    ReportRun,
+    SpotCheck,
+)
 from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
 from pms.models import Mall, MallGroup, MallStaff, Store, User
 from tests import factories, source
@@ -62,9 +74,11 @@ MUTABLE = {
     *(User, MallGroup, Mall, Store, MallStaff),
     *(Program, Tier, Member, MemberTier, Pass, Consent, ContactChange),
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
-    *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse, ReportRun),
+    *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
+    *(SpotCheck, DailyMail, ReportRun),
+    *(AdjustmentRequest, Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
-    *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature),
+    *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
 }
 # Django's own names, inherited by the staff login.
 INHERITED = {"last_login", "date_joined"}

@@ -16,6 +16,9 @@ GOOD = {
     "ALLOWED_HOSTS": "points.example.com",
     "DATABASE_URL": ROLE_URL,
     "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "DAILY_MAIL": "*|ops@example.com|zh-hant, lumina-plaza|plaza@example.com",
+    "EMAIL_URL": "smtp+tls://loyalty:secret@mail.example.com:587",
+    "STAFF_URL": "https://points.example.com/",
 }
 SHOWN = (
     *("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME"),
@@ -27,6 +30,7 @@ SHOWN = (
         "ALIPAYHK_RETRY_DELAYS",
     ),
     *("ALIPAYHK_SETTLE_SECONDS", "CLOCK_OFFSET_SECONDS"),
+    *("DAILY_MAIL", "STAFF_URL", "EMAIL_HOST", "EMAIL_PORT", "EMAIL_USE_TLS"),
 )
 LOOK = "import json, loyalty.settings as s; print(json.dumps({name: getattr(s, name) for name in %r}))"
 
@@ -59,6 +63,27 @@ def test_a_good_production_configuration_starts_and_is_safe() -> None:
     assert (found["ALIPAYHK_SETTLE_SECONDS"], found["CLOCK_OFFSET_SECONDS"]) == (60, 0)
 
 
+def test_who_is_mailed_is_read_with_mall_and_language() -> None:
+    found = json.loads(start().stdout)
+
+    assert found["DAILY_MAIL"] == [
+        ["*", "ops@example.com", "zh-hant"],
+        ["lumina-plaza", "plaza@example.com", "en"],
+    ]
+    assert found["STAFF_URL"] == "https://points.example.com"
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"], found["EMAIL_USE_TLS"]) == (
+        "mail.example.com",
+        587,
+        True,
+    )
+
+
+def test_without_an_address_no_mail_server_is_needed() -> None:
+    done = start(DAILY_MAIL="", EMAIL_URL="", STAFF_URL="")
+
+    assert (done.returncode, json.loads(done.stdout)["DAILY_MAIL"]) == (0, [])
+
+
 def test_development_may_call_this_machine() -> None:
     found = json.loads(start(LOYALTY_ENV="development", CLOCK_OFFSET_SECONDS="-86400").stdout)
 
@@ -88,6 +113,12 @@ def test_development_may_call_this_machine() -> None:
         ("DATABASE_URL", "mysql://app:secret@127.0.0.1/loyalty"),
         ("REDIS_URL", ""),
         ("REDIS_URL", "memory://"),
+        ("DAILY_MAIL", "ops@example.com"),
+        ("DAILY_MAIL", "*|nobody|en"),
+        ("DAILY_MAIL", "*|ops@example.com|fr"),
+        ("STAFF_URL", ""),
+        ("EMAIL_URL", ""),
+        ("EMAIL_URL", "pigeon://mail.example.com"),
         ("ALIPAYHK_GATEWAY_HOSTS", "127.0.0.1"),
         ("ALIPAYHK_GATEWAY_HOSTS", "open.alipay.hk,localhost"),
         ("ALIPAYHK_GATEWAY_HOSTS", "*"),

@@ -2,6 +2,8 @@
 
 from loyalty.doors import (
     counter_desk,  # noqa: F401  (registers its screen)
+    partner_patterns,  # noqa: F401  (registers its list)
     partner_screens,  # noqa: F401  (registers its screen)
+    provider_screens,  # noqa: F401  (registers its screen)
     receipt_screens,  # noqa: F401  (registers its screen)
 )

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,8 +16,10 @@ from loyalty.doors import counter, slips
 from loyalty.doors.counter_forms import CounterForm
 from loyalty.doors.models import CounterEntry
 from loyalty.doors.slips import FieldRefused, Look
-from loyalty.earning import explanation, reasons, transaction_document, transaction_story
-from loyalty.earning.models import Transaction
+from loyalty.earning import explanation, reasons, standing, transaction_document, transaction_story
+from loyalty.earning.models import DuplicateCase, Transaction
+from loyalty.earning.suspects import Suspicion
+from loyalty.review import case_story
 from pms import clock, formats, scoping, story
 from pms.records import RecordAdmin, login_of, pill_by
 from pms.story import Panel
@@ -88,6 +91,9 @@ class CounterEntryAdmin(RecordAdmin):
     def state_pill(self, entry: CounterEntry) -> str:
         return pill_by(transaction_story.TONES, entry.transaction)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CounterEntry]:
+        return super().get_queryset(request).prefetch_related("transaction__corrections")
+
     @admin.display(description=_("member"))
     def member_name(self, entry: CounterEntry) -> str:
         return str(entry.transaction.member)
@@ -102,8 +108,8 @@ class CounterEntryAdmin(RecordAdmin):
 
     @admin.display(description=_("points"))
     def points(self, entry: CounterEntry) -> str:
-        award = transaction_story.award_of(entry.transaction)
-        return formats.column(formats.signed(award.points) if award and award.points else formats.NOTHING)
+        earned = standing.earned(entry.transaction)
+        return formats.column(formats.signed(earned) if earned else formats.NOTHING)
 
     @admin.display(description=_("entered"))
     def entered(self, entry: CounterEntry) -> str:
@@ -134,25 +140,53 @@ def _panels(request: HttpRequest, form: CounterForm, seen: Look) -> list[Panel]:
         "conditions": explanation.conditions(told.conditions),
     }
     figures = story.facts(gettext("What it would earn"), [
-        (gettext("Usable at once"), formats.big(formats.points(trial.points))),
+        (_at_once(seen), formats.big(formats.points(trial.points))),
         *([(gettext("On hold"), formats.big(formats.points(trial.pending)))] if trial.pending else []),
         (gettext("Member"), story.link(request, form.found)),
         (gettext("Store"), formats.name_of(form.cleaned_data["store"])),
         (gettext("Paid"), formats.moment(form.cleaned_data["paid_at"])),
     ])  # fmt: skip
     why = Panel(title=gettext("Why"), template="why", content=content)
-    return [_earlier(request, seen.earlier), figures, why] if seen.earlier else [figures, why]
+    return [*_warnings(request, seen), figures, why]
 
 
-def _earlier(request: HttpRequest, earlier: Transaction) -> Panel:
+def _warnings(request: HttpRequest, seen: Look) -> list[Panel]:
+    if seen.earlier:
+        return [_earlier(request, seen.earlier, title=gettext("This number was recorded before"))]
+    return _alike(request, seen.suspicion) if seen.suspicion else []
+
+
+def _alike(request: HttpRequest, suspicion: Suspicion) -> list[Panel]:
+    """The purchase that this one looks like, what they have in common, and what saving it will do."""
+    is_flag = suspicion.verdict == DuplicateCase.Verdict.FLAGGED
+    earlier = Transaction.objects.select_related("mall").get(pk=suspicion.earlier_id)
+    title = (
+        gettext("It looks like an earlier purchase: saved with points, and staff check it")
+        if is_flag
+        else gettext("It looks like an earlier purchase: saved without points until staff have decided")
+    )
+    evidence = case_story.likeness_panel(
+        score=suspicion.score, parts=[part.as_json() for part in suspicion.parts]
+    )
+    return [_earlier(request, earlier, title=title), evidence]
+
+
+def _at_once(seen: Look) -> str:
+    return gettext("Usable at once") if seen.earns_at_once else gettext("If it is another purchase")
+
+
+def _earlier(request: HttpRequest, earlier: Transaction, *, title: str) -> Panel:
     """Which door had the number first, and when. Another mall's transaction is told of, but not opened."""
     opened = story.visible(request, Transaction).filter(pk=earlier.pk).first()
-    link = [(gettext("Transaction"), story.link(request, opened))] if opened else []
-    return story.facts(gettext("This number was recorded before"), [
+    seen = [
+        (gettext("Paid"), formats.moment(earlier.paid_at)),
+        (gettext("Transaction"), story.link(request, opened)),
+    ]
+    return story.facts(title, [
         (gettext("Through"), formats.word(earlier.get_channel_display())),
         (gettext("Recorded"), formats.moment(earlier.recorded_at)),
         (gettext("Amount"), formats.money(earlier.amount_cents, earlier.currency)),
-        *link,
+        *(seen if opened else []),
     ])  # fmt: skip
 
 
@@ -164,6 +198,6 @@ def _tell(request: HttpRequest, transaction: Transaction) -> None:
     words = " ".join(reasons.sentences(stored, "zh-hant" if formats.is_chinese() else "en"))
     is_good = transaction.state == Transaction.State.EARNED
     said = formats.sentence(
-        gettext("%(points)s. %(why)s"), points=formats.points(award.points if award else 0), why=words
+        gettext("%(points)s. %(why)s"), points=formats.points(standing.earned(transaction)), why=words
     )
     messages.add_message(request, messages.SUCCESS if is_good else messages.WARNING, said)

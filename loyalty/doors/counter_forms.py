@@ -32,15 +32,16 @@ class CounterForm(forms.Form):
     """Checked first, then saved: `seen` says that exactly these values were checked by this form."""
 
     number = forms.CharField(label=_("receipt number"), max_length=128, required=False)
-    store = forms.CharField(label=_("store"), max_length=128, help_text=_("Its code or PMS label"))
+    store = forms.CharField(label=_("store"), max_length=128, help_text=_("Its name, code or PMS label"))
     amount = DollarsField(
         label=_("amount (HK$)"), required=True, max_value=slips.HIGHEST_CENTS // 100, min_value=0
     )
-    paid_at = forms.DateTimeField(label=_("paid"), widget=moment_input())
-    tender = forms.ChoiceField(label=_("paid with"), required=False)
     member = forms.CharField(
         label=_("member"), max_length=128, help_text=_("Card number, phone or wallet user ID")
     )
+    # After what is typed every time: a moment is many stops of the Tab key, and is mostly now.
+    paid_at = forms.DateTimeField(label=_("paid"), widget=moment_input())
+    tender = forms.ChoiceField(label=_("paid with"), required=False)
     token = forms.CharField(max_length=64, widget=forms.HiddenInput)
     seen = forms.CharField(max_length=64, widget=forms.HiddenInput, required=False)
 
@@ -69,7 +70,10 @@ class CounterForm(forms.Form):
 
     def clean_store(self) -> Store:
         text = self.cleaned_data["store"].strip()
-        found = list(self.stores.filter(Q(code__iexact=text) | Q(pms_label__iexact=text))[:2])
+        named = Q(code__iexact=text) | Q(pms_label__iexact=text)
+        called = Q(name_en__iexact=text) | Q(name_zh__iexact=text)
+        # A code is exact; a name is what the receipt says, and chains have one name in many malls.
+        found = list(self.stores.filter(named)[:2]) or list(self.stores.filter(called)[:2] if text else [])
         if len(found) != 1:
             raise ValidationError(str(slips.FAULTS["STORE_AMBIGUOUS" if found else "STORE_UNKNOWN"]))
         return self._read(slips.checked_store, found[0])

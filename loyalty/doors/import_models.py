@@ -12,7 +12,8 @@ from pms.models import Mall, Store, User
 class ImportJob(models.Model):
     """One receipt file of one mall: checked first, then imported when somebody says so.
 
-    `moved_at` rises while somebody works on it, so that a job whose worker died is found again.
+    `moved_at` rises while somebody works on it, so that a job whose worker died is found again. What is being done now
+    began at `began_at`, with `began_count` of the rows done.
     """
 
     class State(models.TextChoices):
@@ -32,11 +33,13 @@ class ImportJob(models.Model):
     refusal_detail = models.CharField(_("detail"), max_length=255, blank=True)
     row_count = models.PositiveIntegerField(_("rows"), default=0)
     done_count = models.PositiveIntegerField(_("rows done"), default=0)
+    began_count = models.PositiveIntegerField(_("rows done before"), default=0)
     asked_by = models.ForeignKey(
         User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("uploaded by")
     )
     asked_at = models.DateTimeField(_("uploaded"))
     moved_at = models.DateTimeField(_("last progress"))
+    began_at = models.DateTimeField(_("begun"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
 
     class Meta:
@@ -82,7 +85,10 @@ class ImportChunk(models.Model):
 
 
 class ImportRow(models.Model):
-    """One line of a file: what was read, what is wrong with it, what became of it."""
+    """One line of a file: what was read, what is wrong with it, what became of it.
+
+    `points` is what the check foresaw, were the file imported at once and nothing else paid meanwhile.
+    """
 
     class Fate(models.TextChoices):
         READY = "READY", _("will be recorded")
@@ -107,6 +113,7 @@ class ImportRow(models.Model):
     amount_cents = models.BigIntegerField(_("amount (cents)"), null=True, blank=True)
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
     tender = models.CharField(_("tender"), max_length=32, blank=True)
+    points = models.BigIntegerField(_("points foreseen"), null=True, blank=True)
     earlier = models.ForeignKey(
         Transaction,
         on_delete=models.PROTECT,

@@ -76,7 +76,7 @@ class PartnerRequest(models.Model):
     transaction = models.ForeignKey(
         Transaction, on_delete=models.PROTECT, related_name="+", verbose_name=_("transaction")
     )
-    answer = models.JSONField(_("answer"))
+    answer = models.JSONField(_("answer"), blank=True)
     answered_at = models.DateTimeField(_("answered"))
 
     class Meta:

@@ -7,7 +7,7 @@ by earning, a batch at a time, and may be taken up again where a worker died.
 import csv
 import io
 import zipfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -25,6 +25,7 @@ LARGEST_UNPACKED = 800 * 1024 * 1024
 LARGEST_STRINGS = 60 * 1024 * 1024
 MOST_ROWS = 500_000
 LONGEST_CELL = 1000
+LONGEST_HEADING = 10_000
 REQUIRED = ("number", "store", "amount", "paid_at", "member")
 OPTIONAL = ("number_kind", "tender")
 NAMED = (*REQUIRED, *OPTIONAL)
@@ -63,8 +64,27 @@ class Line:
     typed: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """Which columns a kind of file has. `name` gives headings our names; `is_outside` knows rows that are neither
+    heading nor content; `delimiters` may stand between cells, the first unless a heading holds another.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    name: Callable[[list[str]], list[str]] = lambda headings: headings
+    is_outside: Callable[[list[Any]], bool] = lambda _cells: False
+    delimiters: str = ","
+
+    def reads(self, name: str) -> bool:
+        return name in self.required or name in self.optional
+
+
+RECEIPTS = Form(required=REQUIRED, optional=OPTIONAL)
+
+
 @contextmanager
-def lines(file: IO[bytes]) -> Iterator[Iterator[Line]]:
+def lines(file: IO[bytes], form: Form = RECEIPTS) -> Iterator[Iterator[Line]]:
     """The rows under the heading, in order, blank ones left out. Memory does not grow with the file."""
     start = file.read(8)
     file.seek(0)
@@ -72,10 +92,10 @@ def lines(file: IO[bytes]) -> Iterator[Iterator[Line]]:
         raise FileRefused("OLD_EXCEL")
     if start.startswith(b"PK\x03\x04"):
         with _workbook(file) as rows:
-            yield _counted(_told(rows))
+            yield _counted(_told(rows, form))
     else:
-        with closing(_csv_rows(file, start)) as rows:
-            yield _counted(_told(rows))
+        with closing(_csv_rows(file, start, form.delimiters)) as rows:
+            yield _counted(_told(rows, form))
 
 
 Row = tuple[int, list[Any]]
@@ -92,21 +112,22 @@ def _counted(found: Iterator[Line]) -> Iterator[Line]:
         raise FileRefused("EMPTY")
 
 
-def _told(rows: Iterator[Row]) -> Iterator[Line]:
+def _told(found: Iterator[Row], form: Form) -> Iterator[Line]:
+    rows = (row for row in found if not form.is_outside(row[1]))
     _number, heading = next(rows, (0, []))
-    names = [_text(cell).strip().lower() for cell in heading]
+    names = form.name([_text(cell).strip().lower() for cell in heading])
     while names and not names[-1]:
         names.pop()
-    _check_heading(names)
+    _check_heading(names, form)
     for number, cells in rows:
         if any(_text(cell).strip() for cell in cells):
-            yield _line(number, names, cells)
+            yield _line(number, names, cells, form)
 
 
-def _check_heading(names: list[str]) -> None:
+def _check_heading(names: list[str], form: Form) -> None:
     if not names:
         raise FileRefused("EMPTY")
-    missing = [name for name in REQUIRED if name not in names]
+    missing = [name for name in form.required if name not in names]
     doubled = sorted({name for name in names if name and names.count(name) > 1})
     if missing:
         raise FileRefused("COLUMN_MISSING", ", ".join(missing))
@@ -114,12 +135,12 @@ def _check_heading(names: list[str]) -> None:
         raise FileRefused("COLUMN_DOUBLED", ", ".join(doubled)[:200])
 
 
-def _line(number: int, names: list[str], cells: list[Any]) -> Line:
+def _line(number: int, names: list[str], cells: list[Any], form: Form) -> Line:
     while len(cells) > len(names) and not _text(cells[-1]).strip():
         cells = cells[:-1]
     if len(cells) != len(names):
         return Line(number, {}, fault="COLUMNS")
-    found = {name: cell for name, cell in zip(names, cells, strict=True) if name in NAMED}
+    found = {name: cell for name, cell in zip(names, cells, strict=True) if form.reads(name)}
     texts = {name: _text(cell) for name, cell in found.items()}
     if any(len(text) > LONGEST_CELL for text in texts.values()):
         return Line(number, {}, fault="TOO_LONG")
@@ -138,11 +159,14 @@ def _text(cell: Any) -> str:
     return str(cell)
 
 
-def _csv_rows(file: IO[bytes], start: bytes) -> Generator[Row, None, None]:
+def _csv_rows(file: IO[bytes], start: bytes, delimiters: str) -> Generator[Row, None, None]:
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FileRefused("ENCODING", "UTF-16")
+    heading = file.readline(LONGEST_HEADING)
+    file.seek(0)
+    delimiter = next((one for one in delimiters[1:] if one.encode() in heading), delimiters[0])
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
-    reader = csv.reader(_clean(text), strict=True)
+    reader = csv.reader(_clean(text), delimiter=delimiter, strict=True)
     line = 1
     try:
         for cells in reader:

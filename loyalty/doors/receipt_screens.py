@@ -129,13 +129,15 @@ class ImportJobAdmin(RecordAdmin):
     def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """What the page's script asks for while the file is worked on."""
         job: Any = self._visible_thing(request, str(object_id))
-        shown = {"judged": job.done_count, "transactions": job.row_count, "is_open": job.is_moving}
+        shown = {"judged": _shown(job), "transactions": job.row_count, "is_open": job.is_moving}
         return JsonResponse(shown | {"said": _said(job)})
 
     def rows_view(self, request: HttpRequest, object_id: int) -> StreamingHttpResponse:
         """Every row's fate, as a file that a spreadsheet opens with correct Chinese and runs nothing of."""
         job: Any = self._visible_thing(request, str(object_id))
-        rows = ImportRow.objects.filter(job=job).select_related("earlier", "transaction").order_by("line")
+        rows = (
+            ImportRow.objects.filter(job=job).select_related("earlier", "transaction__award").order_by("line")
+        )
         answer = StreamingHttpResponse(_csv(rows), content_type="text/csv; charset=utf-8")
         answer.headers["Content-Disposition"] = f'attachment; filename="receipts-{job.pk}.csv"'
         return answer
@@ -178,7 +180,7 @@ def progress(_request: HttpRequest, job: ImportJob) -> Panel | None:
     if not job.is_moving:
         return None
     address = reverse("admin:doors_importjob_progress", args=[job.pk])
-    bar = {"transaction_count": job.row_count, "judged_count": job.done_count}
+    bar = {"transaction_count": job.row_count, "judged_count": _shown(job)}
     content = {"run": bar, "address": address, "said": _said(job)}
     return Panel(title=gettext("Progress"), template="progress", content=content)
 
@@ -203,6 +205,9 @@ def summary(_request: HttpRequest, job: ImportJob) -> Panel:
         for state in labels
         if counted.get(f"RECORDED_{state}")
     ]
+    if job.state in (ImportJob.State.CHECKED, ImportJob.State.RUNNING):
+        foreseen = formats.big(formats.points(counted["points_foreseen"]))
+        rows.append((gettext("Points the good rows would get"), foreseen))
     if counted.get("RECORDED"):
         rows.append((gettext("Points given"), formats.big(formats.points(counted["points"]))))
     address = reverse("admin:doors_importjob_rows", args=[job.pk])
@@ -212,10 +217,10 @@ def summary(_request: HttpRequest, job: ImportJob) -> Panel:
 
 @story.tells("doors.importjob", 30)
 def faults(_request: HttpRequest, job: ImportJob) -> Panel | None:
-    rows = ImportRow.objects.filter(job=job, fate=ImportRow.Fate.FAULTY).order_by("line")[:LISTED]
+    rows = list(ImportRow.objects.filter(job=job, fate=ImportRow.Fate.FAULTY).order_by("line")[:LISTED])
     told = [(formats.number(row.line), fault["field"], _fault(fault)) for row in rows for fault in row.faults]
     headings = [(gettext("Line"), "number"), (gettext("Field"), ""), (gettext("What is wrong"), "")]
-    title = gettext("Refused rows (the first %(count)s)") % {"count": LISTED}
+    title = _first(gettext("Refused rows"), len(rows))
     return story.table(title, headings, told, empty="") if told else None
 
 
@@ -248,8 +253,14 @@ def recorded(request: HttpRequest, job: ImportJob) -> Panel | None:
         if pk in seen
     ]
     headings = [(gettext("Line"), "number"), (gettext("Transaction"), ""), (gettext("State"), "")]
-    title = gettext("Recorded rows (the first %(count)s)") % {"count": LISTED}
+    title = _first(gettext("Recorded rows"), len(pairs))
     return story.table(title, headings, told, empty="") if told else None
+
+
+def _first(title: str, shown: int) -> str:
+    if shown < LISTED:
+        return title
+    return gettext("%(title)s (the first %(count)s)") % {"title": title, "count": LISTED}
 
 
 def _tell(request: HttpRequest, job: ImportJob, task: Any) -> None:
@@ -262,12 +273,27 @@ def _tell(request: HttpRequest, job: ImportJob, task: Any) -> None:
 
 
 def _said(job: ImportJob) -> str:
-    if job.state == ImportJob.State.CHECKING:
-        return gettext("%(count)s rows checked; nothing is written.") % {
-            "count": formats.number(job.done_count)
-        }
     counted = {"done": formats.number(job.done_count), "rows": formats.number(job.row_count)}
-    return gettext("%(done)s of %(rows)s rows done") % counted
+    if job.state != ImportJob.State.CHECKING:
+        said = gettext("%(done)s of %(rows)s rows done") % counted
+    elif job.row_count:
+        said = gettext("Points foreseen for %(done)s of %(rows)s rows; nothing is recorded.") % counted
+    else:
+        said = gettext("%(done)s rows read; nothing is recorded.") % counted
+    return " · ".join([said, *_pace(job)])
+
+
+def _pace(job: ImportJob) -> Iterator[str]:
+    pace = receipts.pace(job)
+    if pace:
+        yield gettext("%(count)s rows a second") % {"count": formats.number(pace.rows_per_second)}
+    if pace and pace.left:
+        yield gettext("about %(span)s left") % {"span": formats.span(pace.left)}
+
+
+def _shown(job: ImportJob) -> int:
+    """The bar stands still while nobody knows how many rows there are."""
+    return job.done_count if job.row_count else 0
 
 
 def _refusal(code: str, detail: str) -> str:
@@ -275,8 +301,10 @@ def _refusal(code: str, detail: str) -> str:
 
 
 def _fault(fault: dict[str, Any]) -> str:
-    line = f" ({fault['line']})" if fault.get("line") else ""
-    return f"{slips.FAULTS[fault['code']]}{line}"
+    said = str(slips.FAULTS[fault["code"]])
+    if not fault.get("line"):
+        return said
+    return gettext("%(said)s Line %(line)s.") % {"said": said, "line": fault["line"]}
 
 
 def _door(row: ImportRow) -> str:
@@ -296,7 +324,8 @@ def _csv(rows: QuerySet[ImportRow]) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())
     yield "\ufeff"
     yield writer.writerow([gettext("Line"), gettext("Fate"), gettext("Field"), gettext("What is wrong"),
-                           gettext("First through"), gettext("State")])  # fmt: skip
+                           gettext("First through"), gettext("State"), gettext("Points foreseen"),
+                           gettext("Points")])  # fmt: skip
     for row in rows.iterator(chunk_size=1000):
         for cells in _cells(row):
             yield writer.writerow(cells)
@@ -305,6 +334,8 @@ def _csv(rows: QuerySet[ImportRow]) -> Iterator[str]:
 def _cells(row: ImportRow) -> Iterable[list[str]]:
     door = str(row.earlier.get_channel_display()) if row.earlier else ""
     state = str(row.transaction.get_state_display()) if row.transaction else ""
+    award = getattr(row.transaction, "award", None)
+    points = ["" if row.points is None else str(row.points), str(award.points) if award else ""]
     for fault in row.faults or [None]:
         said = [fault["field"], _fault(fault)] if fault else ["", ""]
-        yield [str(row.line), str(row.get_fate_display()), *said, door, state]
+        yield [str(row.line), str(row.get_fate_display()), *said, door, state, *points]

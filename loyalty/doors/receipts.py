@@ -4,35 +4,34 @@ The check writes rows of the job and nothing else. The import commits a batch at
 so that a job taken up again goes on where the last batch ended.
 """
 
-import hashlib
 import logging
-import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import IO, Any
 
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError
 from django.db.models import Count, F, Q, Sum
 from django.db.transaction import atomic
 
-from loyalty.doors import receipt_files, receipt_rows, slips
+from loyalty.doors import kept_files, receipt_files, receipt_rows, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.doors.receipt_files import FileRefused
 from loyalty.doors.slips import FieldRefused
-from loyalty.earning import tiers
-from loyalty.ledger import postings
+from loyalty.earning import awards
 from pms.models import Mall, User
 
 log = logging.getLogger(__name__)
 
 State = ImportJob.State
 Fate = ImportRow.Fate
-PIECE = 1024 * 1024
+OPEN = receipt_rows.OPEN
 CHECKED_AT_ONCE = 1000
-# Members' accounts are locked for one batch, and a wallet's notice waits 300 ms for one.
-EARNED_AT_ONCE = 50
+# Members, and stores' equal amounts, are locked for one batch, and a wallet's notice waits 300 ms for one.
+EARNED_AT_ONCE = 200
 ATTEMPTS = 6
 # Of advisory locks: the first half of a job's.
 LOCK = 0x1A9C
@@ -48,7 +47,7 @@ def accept(
     *, mall: Mall, file: IO[bytes], name: str, by: User | None, now: datetime
 ) -> tuple[ImportJob, bool]:
     """The job of this file, and whether it is a new one: the same file is one job, however often it is sent."""
-    digest, size = _measured(file)
+    digest, size = kept_files.measured(file)
     if size > receipt_files.LARGEST:
         raise FileRefused("TOO_LARGE")
     if not size:
@@ -76,17 +75,23 @@ def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
 def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
     with _guarded(job, clock):
         ImportRow.objects.filter(job=job).delete()
-        with _content(job) as file, receipt_files.lines(file) as found:
+        with (
+            kept_files.content(ImportChunk.objects.filter(job=job)) as file,
+            receipt_files.lines(file) as found,
+        ):
             _check_all(job, found, clock)
         receipt_rows.find_doubles(job)
+        _foresee(job, clock)
         _end_check(job, now=clock())
 
 
 def approve(*, job: ImportJob, now: datetime) -> bool:
     """Let it be imported; False if it is not waiting for that."""
     checked = ImportJob.objects.filter(pk=job.pk, state=State.CHECKED)
-    to_do = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT]).count()
-    return bool(checked.update(state=State.RUNNING, done_count=F("row_count") - to_do, moved_at=now))
+    to_do = ImportRow.objects.filter(job=job, fate__in=OPEN).count()
+    done = F("row_count") - to_do
+    begun = {"done_count": done, "began_count": done, "began_at": now, "moved_at": now}
+    return bool(checked.update(state=State.RUNNING, **begun))
 
 
 def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
@@ -122,26 +127,38 @@ def lost(*, now: datetime) -> list[tuple[int, str]]:
     return list(found.values_list("pk", "state"))
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the work under way is, and how long it will still take; None until that can be said."""
+
+    rows_per_second: int
+    left: timedelta | None
+
+
+def pace(job: ImportJob) -> Pace | None:
+    """Of a job that is worked on; while a file is read nobody knows how many rows it has."""
+    taken = (job.moved_at - job.began_at).total_seconds() if job.began_at else 0
+    done = job.done_count - job.began_count
+    if taken <= 0 or done <= 0:
+        return None
+    left = timedelta(seconds=(job.row_count - job.done_count) * taken / done) if job.row_count else None
+    return Pace(round(done / taken), left)
+
+
 def counts(job: ImportJob) -> dict[str, int]:
-    """Rows by fate, those recorded by their transaction's state, and the points they gave."""
+    """Rows by fate, those recorded by their transaction's state, the points they gave, and those foreseen."""
     rows = ImportRow.objects.filter(job=job)
     by_fate = rows.order_by().values_list("fate").annotate(Count("pk"))
     recorded = rows.filter(fate=Fate.RECORDED).order_by()
     by_state = recorded.values_list("transaction__state").annotate(Count("pk"))
     points = recorded.aggregate(points=Sum("transaction__award__points", default=0))
-    return {**dict(by_fate), **{f"RECORDED_{state}": count for state, count in by_state}, **points}
-
-
-def _measured(file: IO[bytes]) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    file.seek(0)
-    while piece := file.read(PIECE):
-        digest.update(piece)
-        size += len(piece)
-        if size > receipt_files.LARGEST:
-            break
-    file.seek(0)
-    return digest.hexdigest(), size
+    foreseen = rows.aggregate(points_foreseen=Sum("points", default=0))
+    return {
+        **dict(by_fate),
+        **{f"RECORDED_{state}": count for state, count in by_state},
+        **points,
+        **foreseen,
+    }
 
 
 def _known(mall: Mall, digest: str) -> ImportJob | None:
@@ -155,36 +172,24 @@ def _accept(
 ) -> ImportJob:
     job = ImportJob.objects.create(
         mall=mall,
-        file_name=_shown(name),
+        file_name=kept_files.shown(name),
         digest=digest,
         asked_by=by,
         asked_at=now,
         moved_at=now,
+        began_at=now,
     )
-    number = 0
-    while piece := file.read(PIECE):
+    for number, piece in kept_files.pieces(file):
         ImportChunk.objects.create(job=job, number=number, content=piece)
-        number += 1
     return job
-
-
-def _shown(name: str) -> str:
-    """A file's name is only ever shown; control and direction marks are left out."""
-    return "".join(letter for letter in name if letter.isprintable())[-255:] or "-"
 
 
 @contextmanager
 def _taken(job_id: int, state: ImportJob.State) -> Iterator[ImportJob | None]:
-    """The job, for one worker at a time; PostgreSQL gives it free at once when the worker dies. Else None."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, job_id])
-        if not cursor.fetchone()[0]:
-            yield None
-            return
-        try:
-            yield ImportJob.objects.select_related("mall__group").filter(pk=job_id, state=state).first()
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, job_id])
+    """The job, for one worker at a time; else None."""
+    with kept_files.taken(LOCK, job_id) as is_ours:
+        jobs = ImportJob.objects.select_related("mall__group").filter(pk=job_id, state=state)
+        yield jobs.first() if is_ours else None
 
 
 @contextmanager
@@ -210,24 +215,46 @@ def _end(job: ImportJob, state: ImportJob.State, *, now: datetime, **values: Any
         ImportChunk.objects.filter(job=job).delete()
 
 
-@contextmanager
-def _content(job: ImportJob) -> Iterator[IO[bytes]]:
-    """The file, on this machine's disk for as long as it is read."""
-    with tempfile.TemporaryFile() as file:
-        for pk in ImportChunk.objects.filter(job=job).order_by("number").values_list("pk", flat=True):
-            file.write(ImportChunk.objects.values_list("content", flat=True).get(pk=pk))
-        file.seek(0)
-        yield file
-
-
 def _check_all(job: ImportJob, found: Iterator[Any], clock: Callable[[], datetime]) -> None:
     stores, done = slips.Stores(job.mall), 0
     while batch := list(islice(found, CHECKED_AT_ONCE)):
         with atomic():
             rows = receipt_rows.judge(job, batch, stores, now=clock())
-            ImportRow.objects.bulk_create(rows)
+            receipt_rows.insert(rows)
             done += len(rows)
             _move(job, State.CHECKING, now=clock(), done_count=done)
+
+
+def _foresee(job: ImportJob, clock: Callable[[], datetime]) -> None:
+    """The points of the good rows, in the order in which they would be imported."""
+    count, stores = ImportRow.objects.filter(job=job).count(), slips.Stores(job.mall)
+    done = count - ImportRow.objects.filter(job=job, fate__in=OPEN).count()
+    begun = {"row_count": count, "done_count": done, "began_count": done, "began_at": clock()}
+    _move(job, State.CHECKING, now=clock(), **begun)
+    tried: Counter[tuple[int, str]] = Counter()
+    last = ImportRow(member_id=0, line=0)
+    while rows := _next_members(job, after=last):
+        # What members before these would have taken is over; what campaigns would have given is not.
+        if rows[0].member_id != last.member_id:
+            tried = Counter({pair: used for pair, used in tried.items() if not pair[0]})
+        for row in rows:
+            row.store = stores.by_id[row.store_id or 0]
+        points = slips.foresee_all([receipt_rows.slip_of(row) for row in rows], now=clock(), tried=tried)
+        done, last = done + len(rows), rows[-1]
+        with atomic():
+            receipt_rows.foretell(rows, points)
+            _move(job, State.CHECKING, now=clock(), done_count=done)
+
+
+def _next_members(job: ImportJob, *, after: ImportRow) -> list[ImportRow]:
+    """Whole members, unless one has more rows than that: what looks alike is then seen together."""
+    behind = ImportRow.objects.filter(job=job, member__gte=after.member_id)
+    rows = receipt_rows.next_open(
+        behind.exclude(member=after.member_id, line__lte=after.line), CHECKED_AT_ONCE
+    )
+    if len(rows) < CHECKED_AT_ONCE:
+        return rows
+    return [row for row in rows if row.member_id != rows[-1].member_id] or rows
 
 
 @atomic
@@ -242,7 +269,7 @@ def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) 
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _earn_batch(job, stores, now=clock())
-        except OperationalError:
+        except (OperationalError, awards.Overtaken):
             if attempt == ATTEMPTS:
                 raise
     raise AssertionError  # the loop returns or raises
@@ -250,33 +277,28 @@ def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) 
 
 @atomic
 def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
-    open_rows = ImportRow.objects.filter(job=job, fate__in=[Fate.READY, Fate.CONFLICT])
-    rows = list(open_rows.select_for_update(of=("self",)).order_by("member_id", "line")[:EARNED_AT_ONCE])
+    mine = ImportRow.objects.filter(job=job).select_for_update(of=("self",))
+    rows = receipt_rows.next_open(mine, EARNED_AT_ONCE)
     if not rows:
         return 0
     for row in rows:
         row.store = stores.by_id[row.store_id or 0]
-    postings.lock_all(member_ids={row.member_id or 0 for row in rows})
+    rows = receipt_rows.apart(rows)
     receipt_rows.settle(rows, group_id=job.mall.group_id)
-    for row in rows:
-        if row.fate != Fate.KNOWN:
-            _earn(row, job, now=now)
-    # Members stand together in a batch, and a tier depends only on their spend in the end.
-    for member_id in {row.member_id for row in rows if row.fate == Fate.RECORDED}:
-        tiers.review(member_id=member_id or 0, now=now)
-    ImportRow.objects.bulk_update(rows, ["fate", "earlier", "transaction", "faults"])
+    _earn([row for row in rows if row.fate != Fate.KNOWN], job, now=now)
+    receipt_rows.save(rows)
     _move(job, State.RUNNING, now=now, done_count=job.done_count + len(rows))
     job.done_count += len(rows)
     return len(rows)
 
 
-def _earn(row: ImportRow, job: ImportJob, *, now: datetime) -> None:
-    try:
-        slip = receipt_rows.slip_of(row, by_id=job.asked_by_id)
-        row.transaction_id = slips.earn(slip, now=now, reviews_tier=False)
-        row.fate = Fate.RECORDED
-    except FieldRefused as refused:
-        row.fate, row.faults = Fate.FAULTY, [{"field": refused.field, "code": refused.code}]
+def _earn(rows: Sequence[ImportRow], job: ImportJob, *, now: datetime) -> None:
+    handed = slips.hand_in_all([receipt_rows.slip_of(row, by_id=job.asked_by_id) for row in rows], now=now)
+    for row, one in zip(rows, handed, strict=True):
+        if isinstance(one, FieldRefused):
+            row.fate, row.faults = Fate.FAULTY, [{"field": one.field, "code": one.code}]
+        else:
+            row.fate, row.transaction_id = Fate.RECORDED, one
 
 
 def _move(job: ImportJob, during: ImportJob.State, *, now: datetime, **values: Any) -> None:

@@ -6,7 +6,8 @@ no consent to share payments: whoever hands a receipt in has shared it. These do
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,9 +15,10 @@ from decimal import Decimal
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from loyalty.earning import awards, duplicates, trials
-from loyalty.earning.models import NumberClaim, Transaction
+from loyalty.earning import awards, duplicates, purchases, suspects, trials
+from loyalty.earning.models import DuplicateCase, NumberClaim, Transaction
 from loyalty.earning.purchases import Purchase
+from loyalty.earning.suspects import Suspicion
 from loyalty.earning.trials import Trial
 from members import lookup
 from members.models import Member, Pass
@@ -111,20 +113,33 @@ class Slip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """What handing it in would do. `earlier` holds its number already; `is_same`: nothing is different about it."""
+    """What handing it in would do. `earlier` holds its number already; `is_same`: nothing is different about it.
+
+    Under no known number it may still be alike to an earlier purchase: that is the suspicion.
+    """
 
     trial: Trial
     earlier: Transaction | None
     is_same: bool
+    suspicion: Suspicion | None = None
+
+    @property
+    def earns_at_once(self) -> bool:
+        """Whether saving it gives points before anybody has looked at it."""
+        is_held = self.suspicion is not None and self.suspicion.verdict != DuplicateCase.Verdict.FLAGGED
+        return self.earlier is None and not is_held
 
 
 def look(slip: Slip, *, now: datetime) -> Look:
     """Writes nothing."""
-    earlier = holder(slip)
+    earlier, purchase = holder(slip), slip.purchase(now=now)
+    trial = trials.try_purchase(purchase)
+    is_asked = earlier is None and bool(trial.points or trial.pending)
     return Look(
-        trial=trials.try_purchase(slip.purchase(now=now)),
+        trial=trial,
         earlier=earlier,
         is_same=earlier is not None and is_same(slip, earlier),
+        suspicion=suspects.suspect(purchase, purchases.find(purchase, is_trial=True)) if is_asked else None,
     )
 
 
@@ -143,15 +158,21 @@ def is_same(slip: Slip, earlier: Transaction) -> bool:
 
 def hand_in(slip: Slip, *, now: datetime) -> Transaction:
     """Record it and give what it deserves; must run in its caller's atomic block."""
-    return Transaction.objects.select_related("award", "store").get(pk=earn(slip, now=now))
+    [handed] = hand_in_all([slip], now=now)
+    if isinstance(handed, FieldRefused):
+        raise handed
+    return Transaction.objects.select_related("award", "store").get(pk=handed)
 
 
-def earn(slip: Slip, *, now: datetime, reviews_tier: bool = True) -> int:
-    """As `hand_in`, but only the transaction's id, for those who bring many."""
-    outcome = awards.earn(purchase=slip.purchase(now=now), now=now, reviews_tier=reviews_tier)
-    if outcome.transaction_id is None:
-        raise FieldRefused("store", "STORE_SUSPENDED")
-    return outcome.transaction_id
+def hand_in_all(slips: Sequence[Slip], *, now: datetime) -> list[int | FieldRefused]:
+    """As `hand_in` for many, in their order, but only their transactions' ids, or why one was refused."""
+    outcomes = awards.earn_all([slip.purchase(now=now) for slip in slips], now=now)
+    return [outcome.transaction_id or FieldRefused("store", "STORE_SUSPENDED") for outcome in outcomes]
+
+
+def foresee_all(slips: Sequence[Slip], *, now: datetime, tried: Counter[tuple[int, str]]) -> list[int]:
+    """The points that `hand_in_all` would give; writes nothing. `tried` is what earlier ones took of limits."""
+    return trials.foresee([slip.purchase(now=now) for slip in slips], now=now, tried=tried)
 
 
 def read_number(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from loyalty.doors import receipts
+from loyalty.doors import provider_files, receipts
 from loyalty.doors.models import ImportJob
 from pms import clock
 
@@ -25,3 +25,16 @@ def take_up_receipts() -> None:
     for job_id, state in receipts.lost(now=clock.now()):
         work = receipts.check if state == ImportJob.State.CHECKING else receipts.run
         work(job_id=job_id, clock=clock.now)
+
+
+@shared_task(name="loyalty.doors.tasks.reconcile")  # type: ignore[untyped-decorator]  # Celery has no types
+def reconcile(*, job_id: int) -> None:
+    """Read a provider's file and compare it with the ledger."""
+    provider_files.work(job_id=job_id, clock=clock.now)
+
+
+@shared_task(name="loyalty.doors.tasks.take_up_reconciliations")  # type: ignore[untyped-decorator]  # Celery has no types
+def take_up_reconciliations() -> None:
+    """Go on with providers' files whose worker died, or that no worker was told of."""
+    for job_id in provider_files.lost(now=clock.now()):
+        provider_files.work(job_id=job_id, clock=clock.now)

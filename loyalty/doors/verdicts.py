@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from loyalty.earning import reasons, transaction_document
+from loyalty.earning import reasons, standing, transaction_document
 from loyalty.earning.models import Award, DuplicateCase, Transaction
 from pms.clock import HONG_KONG
 
@@ -13,11 +13,12 @@ def told(transaction: Transaction) -> dict[str, Any]:
     """`points` are all it gave, those `pending` included; `earlier` is the purchase that stands in its way."""
     award: Award | None = getattr(transaction, "award", None)
     stored = award.reasons if award else [reasons.reason(transaction_document.unjudged_code(transaction))]
+    earned = standing.earned(transaction)
     said = {name: " ".join(reasons.sentences(stored, code)) for name, code in LANGUAGES.items()}
     return {
         "state": transaction.state,
-        "points": award.points if award else 0,
-        "pending": award.pending_points if award else 0,
+        "points": earned,
+        "pending": min(award.pending_points, earned) if award else 0,
         "reason": stored[0]["code"],
         **said,
         "earlier": _earlier(transaction, stored),

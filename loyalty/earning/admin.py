@@ -13,6 +13,7 @@ from loyalty.earning import (
     rule_pages,
     rule_sentences,
     rule_story,
+    standing,
     takings,  # noqa: F401  (adds its figures)
     tier_story,  # noqa: F401  (adds its panels)
     transaction_story,
@@ -37,6 +38,9 @@ class TransactionAdmin(RecordAdmin):
     ordering = ("-pk",)
     sortable_by = ()
     empty_words = _("No transaction found. Payments appear here as soon as AlipayHK sends them.")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("corrections")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -76,8 +80,8 @@ class TransactionAdmin(RecordAdmin):
 
     @admin.display(description=_("points"))
     def points(self, purchase: Transaction) -> str:
-        award = transaction_story.award_of(purchase)
-        return formats.column(formats.signed(award.points) if award and award.points else formats.NOTHING)
+        earned = standing.earned(purchase)
+        return formats.column(formats.signed(earned) if earned else formats.NOTHING)
 
     @admin.display(description=_("state"))
     def state_pill(self, purchase: Transaction) -> str:

@@ -1,86 +1,52 @@
-"""Gives points for purchases. `earn` judges a new one, `complete` one that waited for its store.
+"""Gives points for purchases. `earn` judges a new one, `earn_all` many, `complete` one that waited for its store.
 
-Both must run in their caller's atomic block, beside what else becomes true with the award.
+All must run in their caller's atomic block, beside what else becomes true with the award.
 """
 
-import json
-import logging
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from django.db import connection
-
-from loyalty.earning import decisions, duplicates, limits, purchases, suspects, tiers
+from loyalty.earning import decisions, duplicates, limits, purchases, records, runs, suspects, tiers
 from loyalty.earning.decisions import Decision
-from loyalty.earning.models import Award, DuplicateCase, Transaction
+from loyalty.earning.models import Award, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.reasons import reason
+from loyalty.earning.records import Record
+from loyalty.earning.runs import Judged
 from loyalty.earning.suspects import Suspicion
 from loyalty.ledger import postings
+from loyalty.ledger.postings import Earning
 from members.models import Member, Program
 
-alarm = logging.getLogger("loyalty.alarm")
 
-# The award is written only if every number was free: whoever claims a number first has the purchase.
-RECORD = """
-WITH purchase AS (
-    INSERT INTO earning_transaction (group_id, mall_id, store_id, member_id, wallet_pass_id, channel, state,
-        amount_cents, currency, paid_at, recorded_at, payment_number, mainland_number, acquirer_number,
-        receipt_number, store_label, merchant_id, merchant_name, tender, item, entered_by_id)
-    VALUES (%(group_id)s, %(mall_id)s, %(store_id)s, %(member_id)s, %(pass_id)s, %(channel)s, %(state)s,
-        %(amount_cents)s, %(currency)s, %(paid_at)s, %(now)s, %(payment)s, %(mainland)s, %(acquirer)s,
-        %(receipt)s, %(store_label)s, %(merchant_id)s, %(merchant_name)s, %(tender)s, %(item)s,
-        %(entered_by_id)s)
-    RETURNING id
-), claims AS (
-    INSERT INTO earning_numberclaim (group_id, kind, number, transaction_id)
-    SELECT %(group_id)s, claim.kind, claim.number, purchase.id
-    FROM purchase, unnest(%(kinds)s::text[], %(numbers)s::text[]) AS claim (kind, number)
-    ON CONFLICT DO NOTHING
-    RETURNING kind
-), known AS (
-    SELECT FROM earning_numberclaim WHERE %(looked_up)s::text <> '' AND group_id = %(group_id)s
-        AND kind IN ('PAYMENT', 'MAINLAND', 'ACQUIRER') AND number = %(looked_up)s LIMIT 1
-), award AS (
-    INSERT INTO earning_award (transaction_id, rule_version_id, posting_id, points, pending_points, counted_cents,
-        facts, versions, rooms, lines, reasons, conditions, awarded_at)
-    SELECT purchase.id, %(version_id)s, %(award_posting_id)s, %(points)s, %(pending_points)s, %(counted_cents)s,
-        %(facts)s::jsonb, %(versions)s::jsonb, %(rooms)s::jsonb, %(lines)s::jsonb, %(reasons)s::jsonb,
-        %(conditions)s::jsonb, %(now)s
-    FROM purchase
-    WHERE %(is_judged)s AND (SELECT count(*) FROM claims) = cardinality(%(kinds)s::text[])
-        AND NOT EXISTS (SELECT FROM known)
-)
-SELECT purchase.id, (SELECT count(*) FROM claims), EXISTS (SELECT FROM known) FROM purchase
-"""
+class Overtaken(Exception):
+    """Another payment took the number of one of many in the same moment; the whole block is to be done again."""
 
 
-def earn(*, purchase: Purchase, now: datetime, reviews_tier: bool = True) -> Outcome:
-    """Record a new purchase and give what it deserves, or say what it waits for.
+def earn(*, purchase: Purchase, now: datetime) -> Outcome:
+    """Record a new purchase and give what it deserves, or say what it waits for."""
+    return earn_all([purchase], now=now)[0]
 
-    Who brings many purchases at once may review the member's tier itself, after the last of them.
+
+def earn_all(asked: Sequence[Purchase], *, now: datetime) -> list[Outcome]:
+    """As `earn` for each in this order, in the same few statements; members' tiers are reviewed at the end.
+
+    Raises `Overtaken`, but never for one alone.
     """
-    found = _with_accounts(purchases.find(purchase), now=now)
-    if not found.is_mall_active:
-        return waiting("MALL", str(purchase.mall_id), "STORE_SUSPENDED")
-    if found.member_id is None:
-        return waiting("USER", purchase.user_id, "PARKED_NO_PASS")
-    if found.store_id is None and not purchases.is_known_elsewhere(purchase):
-        return _park(purchase, found, now=now)
-    if found.store_id is not None and not found.is_store_active:
-        return waiting("STORE", purchase.store_label or purchase.merchant_id, "STORE_SUSPENDED")
-    found = found._replace(has_tiers=found.has_tiers and reviews_tier)
-    decision = _decide(purchase, found, now=now)
-    suspicion = suspects.suspect(purchase, found) if decision.points else None
-    return _record_judged(purchase, found, decision, suspicion, now=now)
+    pairs = list(zip(asked, _with_accounts(purchases.find_all(asked), now=now), strict=True))
+    outcomes = [runs.waits(purchase, found) for purchase, found in pairs]
+    taken = [pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is None]
+    recorded = iter(_record_all(taken, now=now) if taken else [])
+    return [outcome or next(recorded) for outcome in outcomes]
 
 
 def complete(*, transaction: Transaction, now: datetime) -> Outcome:
     """Judge a transaction that waited for its store, by the rules of its day; the caller holds its row's lock."""
     purchase = purchases.of(transaction)
-    found = _with_accounts(purchases.find(purchase), now=now)
+    [found] = _with_accounts([purchases.find(purchase)], now=now)
     if found.store_id is None or not (found.is_store_active and found.is_mall_active):
         return _still_waiting(purchase, transaction.pk)
     decision = _decide(purchase, found, now=now)
@@ -96,7 +62,7 @@ def complete(*, transaction: Transaction, now: datetime) -> Outcome:
 def clear(*, transaction: Transaction, now: datetime) -> Outcome:
     """Judge a transaction that was held back, by the rules of its day: it is no duplicate. As `complete`."""
     purchase, found = find_again(transaction, now=now)
-    decision = _told(_decide(purchase, found, now=now), reason("CLEARED_AS_SEPARATE"))
+    decision = runs.told(_decide(purchase, found, now=now), reason("CLEARED_AS_SEPARATE"))
     return _settle(transaction, found, decision, None, now=now)
 
 
@@ -105,14 +71,15 @@ def find_again(transaction: Transaction, *, now: datetime) -> tuple[Purchase, Fo
     purchase = purchases.of(transaction)
     if transaction.store and transaction.store.pms_label:
         purchase = replace(purchase, store_label=transaction.store.pms_label)
-    return purchase, _with_accounts(purchases.find(purchase, is_new=False), now=now)
+    [found] = _with_accounts([purchases.find(purchase, is_new=False)], now=now)
+    return purchase, found
 
 
 def _settle(
     transaction: Transaction, found: Found, decision: Decision, suspicion: Suspicion | None, *, now: datetime
 ) -> Outcome:
     """Give a stored transaction its state and, unless it is held back, its award and its points."""
-    decision, state = _under(suspicion, decision)
+    decision, state = runs.under(suspicion, decision)
     transaction.store_id, transaction.mall_id = found.store_id, found.store_mall_id or transaction.mall_id
     transaction.state = state
     transaction.save(update_fields=["store_id", "mall_id", "state"])
@@ -127,63 +94,101 @@ def _settle(
     return _give(found, decision, transaction_id=transaction.pk, now=now)
 
 
-def _under(suspicion: Suspicion | None, decision: Decision) -> tuple[Decision, str]:
-    """What is left of a decision under a suspicion, and the transaction's state."""
-    if suspicion is None:
-        return decision, _state(decision)
-    if suspicion.verdict == DuplicateCase.Verdict.FLAGGED:
-        flag = reason("FLAGGED_AS_DUPLICATE", reference=suspicion.reference)
-        return _told(decision, flag), Transaction.State.FLAGGED
-    if suspicion.verdict == DuplicateCase.Verdict.BLOCKED:
-        return _told(decisions.NOTHING, reason("CONFIRMED_DUPLICATE")), Transaction.State.DUPLICATE
-    return decisions.NOTHING, Transaction.State.HELD
-
-
-def _told(decision: Decision, entry: dict[str, object]) -> Decision:
-    judgement = decision.judgement
-    return replace(decision, judgement=replace(judgement, reasons=[*judgement.reasons, entry]))
-
-
 def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
     if found.store_id is None:
-        alarm.warning("a payment names a store of another mall group: %s", purchase.store_label)
-        return decisions.WRONG_MALL
+        return runs.wrong_mall(purchase)
     return decisions.decide(purchase, found, now=now)
 
 
-def _record_judged(
-    purchase: Purchase, found: Found, decision: Decision, suspicion: Suspicion | None, *, now: datetime
-) -> Outcome:
-    kept, state = _under(suspicion, decision)
-    transaction_id, is_lost = _record(purchase, found, kept, state=state, now=now)
-    if is_lost:
-        duplicates.lose(transaction_id=transaction_id, points=decision.points, now=now)
-        return Outcome(verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id)
-    if suspicion:
-        duplicates.open_case(
-            transaction_id=transaction_id, suspicion=suspicion, points=decision.points, now=now
-        )
-    return _give(found, kept, transaction_id=transaction_id, now=now)
+def _record_all(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime) -> list[Outcome]:
+    """All are judged and written together; what others hold a number of is lost, and gets nothing."""
+    judged = runs.judge(pairs, now=now)
+    foreseen = {one.found.transaction_id for one in judged if one.is_lost}
+    lost = records.write([_record(one) for one in judged], now=now)
+    if len(pairs) > 1 and lost - foreseen:
+        raise Overtaken
+    judged = [replace(one, is_lost=one.found.transaction_id in lost | foreseen) for one in judged]
+    for one in judged:
+        _open_case(one, now=now)
+    versions = _give_all([one for one in judged if one.points], now=now)
+    tiers.review_each(
+        {one.found.member_id or 0 for one in judged if one.found.has_tiers and one.is_judged}, now=now
+    )
+    return [_outcome(one, versions.get(one.found.transaction_id)) for one in judged]
+
+
+def _record(one: Judged) -> Record:
+    return Record(
+        purchase=one.purchase,
+        found=one.found,
+        decision=one.decision,
+        state=one.state,
+        has_award=one.is_judged and one.state != Transaction.State.HELD,
+    )
+
+
+def _open_case(one: Judged, *, now: datetime) -> None:
+    transaction_id, points = one.found.transaction_id, one.deserved.points
+    if one.is_lost:
+        duplicates.lose(transaction_id=transaction_id, points=points, now=now)
+    elif one.suspicion:
+        duplicates.open_case(transaction_id=transaction_id, suspicion=one.suspicion, points=points, now=now)
+
+
+def _outcome(one: Judged, version: int | None) -> Outcome:
+    if one.state == Transaction.State.PARKED and not one.is_lost:
+        return _still_waiting(one.purchase, one.found.transaction_id)
+    return Outcome(
+        verdict=Verdict.RECORDED,
+        transaction_id=one.found.transaction_id,
+        member_id=one.found.member_id,
+        version=version,
+    )
+
+
+def _give_all(judged: Sequence[Judged], *, now: datetime) -> dict[int, int]:
+    """Use up the limits and post the points; the accounts' versions by transaction."""
+    if not judged:
+        return {}
+    held = {
+        one.found.account_id or 0
+        for one in judged
+        if one.decision.pending_points and not one.found.pending_id
+    }
+    if held:
+        postings.open_pendings(account_ids=held, now=now)
+    taken: Counter[tuple[int, str]] = Counter()
+    for one in judged:
+        taken.update(limits.taken(one.found.account_id or 0, one.decision.judgement.uses))
+    limits.consume(taken)
+    posted = postings.earn_all(
+        [_earning(one.found, one.decision, one.found.transaction_id) for one in judged], now=now
+    )
+    return {one.found.transaction_id: version.version for one, version in zip(judged, posted, strict=True)}
+
+
+def _earning(found: Found, decision: Decision, transaction_id: int) -> Earning:
+    assert found.account_id is not None  # both opened by _with_accounts
+    assert found.issued_id is not None
+    return Earning(
+        posting_id=found.posting_id,
+        account_id=found.account_id,
+        issued_id=found.issued_id,
+        program_id=found.program_id,
+        lots=decision.lots,
+        source=postings.reference("transaction", transaction_id),
+    )
 
 
 def _give(found: Found, decision: Decision, *, transaction_id: int, now: datetime) -> Outcome:
     """Use up the limits, post the points, and see whether the member has reached another tier."""
     version = None
     if decision.points:
-        assert found.account_id is not None  # both opened by _with_accounts
-        assert found.issued_id is not None
         if decision.pending_points and found.pending_id is None:
-            postings.open_pending(account=postings.lock_account(account_id=found.account_id), now=now)
-        limits.consume(account_id=found.account_id, uses=decision.judgement.uses)
-        version = postings.earn(
-            posting_id=found.posting_id,
-            account_id=found.account_id,
-            issued_id=found.issued_id,
-            program_id=found.program_id,
-            lots=decision.lots,
-            source=postings.reference("transaction", transaction_id),
-            now=now,
-        ).version
+            postings.open_pendings(account_ids=[found.account_id or 0], now=now)
+        limits.consume(limits.taken(found.account_id or 0, decision.judgement.uses))
+        [posted] = postings.earn_all([_earning(found, decision, transaction_id)], now=now)
+        version = posted.version
     if found.has_tiers and found.member_id is not None:
         tiers.review(member_id=found.member_id, now=now)
     return Outcome(
@@ -191,84 +196,28 @@ def _give(found: Found, decision: Decision, *, transaction_id: int, now: datetim
     )
 
 
-def _park(purchase: Purchase, found: Found, *, now: datetime) -> Outcome:
-    """Keep the purchase, with its numbers claimed, until staff say which store it was."""
-    transaction_id, is_lost = _record(
-        purchase, found, decisions.NOTHING, state=Transaction.State.PARKED, now=now
-    )
-    if is_lost:
-        duplicates.lose(transaction_id=transaction_id, now=now)
-        return Outcome(verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id)
-    return _still_waiting(purchase, transaction_id)
-
-
 def _still_waiting(purchase: Purchase, transaction_id: int) -> Outcome:
     store = purchase.store_label or purchase.merchant_id
     return waiting("STORE", store, "PARKED_UNKNOWN_STORE", transaction_id=transaction_id)
 
 
-def _record(
-    purchase: Purchase, found: Found, decision: Decision, *, state: str, now: datetime
-) -> tuple[int, bool]:
-    """The transaction's id, and whether another transaction already holds one of its numbers."""
-    claims = duplicates.claims(purchase.numbers, store=found.store_id, paid_at=purchase.paid_at)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            RECORD,
-            {
-                "group_id": purchase.group_id,
-                "mall_id": found.store_mall_id or purchase.mall_id,
-                "store_id": found.store_id,
-                "member_id": found.member_id,
-                "pass_id": found.pass_id,
-                "channel": purchase.channel,
-                "state": state,
-                "amount_cents": purchase.amount_cents,
-                "currency": purchase.currency,
-                "paid_at": purchase.paid_at,
-                "now": now,
-                "payment": purchase.numbers.get("PAYMENT", ""),
-                "mainland": purchase.numbers.get("MAINLAND", ""),
-                "acquirer": purchase.numbers.get("ACQUIRER", ""),
-                "receipt": purchase.numbers.get("RECEIPT", ""),
-                "store_label": purchase.store_label,
-                "merchant_id": purchase.merchant_id,
-                "merchant_name": purchase.merchant_name,
-                "kinds": [kind for kind, _number in claims],
-                "numbers": [number for _kind, number in claims],
-                "looked_up": duplicates.looked_up(purchase.numbers),
-                "tender": purchase.tender,
-                "item": purchase.item,
-                "entered_by_id": purchase.entered_by_id,
-                "version_id": decision.base_version_id,
-                "award_posting_id": found.posting_id if decision.points else None,
-                "is_judged": state not in (Transaction.State.PARKED, Transaction.State.HELD),
-            }
-            | _kept_as_text(decision),
-        )
-        transaction_id, claimed, is_known = cursor.fetchone()
-    return transaction_id, is_known or claimed < len(claims)
-
-
-def _kept_as_text(decision: Decision) -> dict[str, Any]:
-    return {
-        column: value if isinstance(value, int) else json.dumps(value)
-        for column, value in decisions.kept(decision).items()
-    }
-
-
-def _state(decision: Decision) -> str:
-    return Transaction.State.EARNED if decision.points else Transaction.State.NOTHING
-
-
-def _with_accounts(found: Found, *, now: datetime) -> Found:
+def _with_accounts(found: Sequence[Found], *, now: datetime) -> list[Found]:
     """Members that staff added by hand, and programs before their first points, have no account yet."""
-    if found.issued_id is None:
-        program = Program.objects.get(pk=found.program_id)
-        found = found._replace(
-            issued_id=postings.open_program_accounts(program=program, now=now)["ISSUED"].pk
+    issued = {one.program_id: _issued(one.program_id, now=now) for one in found if one.issued_id is None}
+    missing = {one.member_id for one in found if one.member_id is not None and one.account_id is None}
+    members = (
+        Member.objects.select_related("program").filter(pk__in=missing).order_by("pk") if missing else []
+    )
+    accounts = {member.pk: postings.open_account(member=member, now=now).pk for member in members}
+    return [
+        one._replace(
+            issued_id=one.issued_id or issued[one.program_id],
+            account_id=one.account_id or accounts.get(one.member_id or 0),
         )
-    if found.member_id is not None and found.account_id is None:
-        member = Member.objects.select_related("program").get(pk=found.member_id)
-        found = found._replace(account_id=postings.open_account(member=member, now=now).pk)
-    return found
+        for one in found
+    ]
+
+
+def _issued(program_id: int, *, now: datetime) -> int:
+    program = Program.objects.get(pk=program_id)
+    return postings.open_program_accounts(program=program, now=now)["ISSUED"].pk

@@ -132,7 +132,7 @@ class BacktestRunAdmin(RecordAdmin):
         points = run.result.get("liability_points")
         return formats.column(formats.NOTHING if points is None else formats.signed(points))
 
-    @admin.display(description=gettext_lazy("asked"))
+    @admin.display(description=gettext_lazy("asked at"))
     def asked(self, run: BacktestRun) -> str:
         return formats.moment(run.asked_at)
 

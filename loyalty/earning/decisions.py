@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from loyalty.earning import limits, purchases, rules, rulesets
+from loyalty.earning import purchases, rules, rulesets
+from loyalty.earning.limits import Asked, Rooms
 from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.reasons import reason
 from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, budget_key, facts_as_json
@@ -43,19 +44,43 @@ NOTHING = Decision(judgement=Judgement())
 WRONG_MALL = Decision(judgement=Judgement(reasons=[reason("WRONG_MALL")]))
 
 
-def decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
-    """Judge by the versions in force when it was paid, under the locks of the limits that matter."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A purchase with the rules in force when it was paid: all that can be known of it before its limits are."""
+
+    purchase: Purchase
+    found: Found
+    facts: Facts
+    ruleset: Sequence[RuleTerms]
+    limited: Mapping[str, RuleTerms]
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.found.account_id, self.limited, self.found.used_ever)
+
+
+def case_of(purchase: Purchase, found: Found) -> Case:
     facts = purchases.facts(purchase, found)
     ruleset = in_force(found, purchase.paid_at)
     limited = rules.limited(facts, ruleset)
-    rooms: dict[str, int] = {}
-    if limited and found.account_id is not None:
-        rooms = limits.rooms(account_id=found.account_id, limited=limited, used_ever=found.used_ever)
-    judgement = rules.judge(facts, ruleset, rooms)
+    return Case(purchase=purchase, found=found, facts=facts, ruleset=ruleset, limited=limited)
+
+
+def decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
+    """Judge by the versions in force when it was paid, under the locks of the limits that matter."""
+    case = case_of(purchase, found)
+    return decide_next(case, Rooms([case.asked]), now=now)
+
+
+def decide_next(case: Case, room: Rooms, *, now: datetime, is_told: bool = True) -> Decision:
+    """The next of a run of purchases, whose limits `room` has read; those before it have told it what they used."""
+    facts, ruleset, found = case.facts, case.ruleset, case.found
+    rooms = room.of_member(case.asked) if case.limited else {}
+    judgement = rules.judge(facts, ruleset, rooms, is_told=is_told)
     budgeted = {budget_key(line.terms): line.terms for line in judgement.lines if budget_key(line.terms)}
     if budgeted:
-        rooms |= limits.budget_rooms(budgeted)
-        judgement = rules.judge(facts, ruleset, rooms)
+        rooms |= room.of_budgets(budgeted)
+        judgement = rules.judge(facts, ruleset, rooms, is_told=is_told)
     lots = new_lots(judgement, facts, ruleset, expires=(found.expiry, found.expiry_count), now=now)
     return Decision(judgement=judgement, facts=facts, ruleset=ruleset, rooms=rooms, lots=lots)
 

@@ -14,6 +14,7 @@ from django.db.models import Q
 from loyalty.earning.models import Award, DuplicateCase, NumberClaim, Transaction
 from loyalty.earning.reasons import reason
 from loyalty.earning.suspects import Suspicion
+from pms import columns
 from pms.clock import HONG_KONG
 
 CENTS_PER_DOLLAR = 100
@@ -27,9 +28,9 @@ def canonical(number: str) -> str:
 # Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
 LONGEST_OF_A_TILL = 19
 HELD = """
-SELECT kind, number, transaction_id FROM earning_numberclaim
-JOIN unnest(%(kinds)s::text[], %(numbers)s::text[]) AS asked (kind, number) USING (kind, number)
-WHERE group_id = %(group_id)s
+SELECT group_id, kind, number, transaction_id FROM earning_numberclaim
+JOIN unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) AS asked (group_id, kind, number)
+    USING (group_id, kind, number)
 """
 OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
 
@@ -83,12 +84,26 @@ def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datet
 
 def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
     """Who holds which of many numbers, in two questions."""
-    kinds, numbers = [kind for kind, _number in wanted], [number for _kind, number in wanted]
+    holding = _held({(group_id, kind, number) for kind, number in wanted})
+    found = Transaction.objects.in_bulk({transaction_id for *_number, transaction_id in holding})
+    return {(kind, number): found[transaction_id] for _group, kind, number, transaction_id in holding}
+
+
+def held(wanted: Collection[tuple[int, str, str]]) -> set[tuple[int, str, str]]:
+    """Which of these group's numbers somebody holds."""
+    return {(group_id, kind, number) for group_id, kind, number, _transaction in _held(wanted)}
+
+
+def _held(wanted: Collection[tuple[int, str, str]]) -> list[tuple[int, str, str, int]]:
+    asked = list(wanted)
+    values: dict[str, Any] = {
+        "group_ids": columns.numbers(group_id for group_id, _kind, _number in asked),
+        "kinds": columns.texts(str(kind) for _group_id, kind, _number in asked),
+        "numbers": columns.texts(number for _group_id, _kind, number in asked),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(HELD, {"group_id": group_id, "kinds": kinds, "numbers": numbers})
-        held = cursor.fetchall()
-    found = Transaction.objects.in_bulk({transaction_id for _kind, _number, transaction_id in held})
-    return {(kind, number): found[transaction_id] for kind, number, transaction_id in held}
+        cursor.execute(HELD, values)
+        return list(cursor.fetchall())
 
 
 def claimed(transaction: Transaction) -> list[tuple[str, str]]:
@@ -180,4 +195,4 @@ def _differs(one: Transaction, other: Transaction) -> bool:
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment.astimezone(HONG_KONG):%Y-%m-%d}"
+    return moment.astimezone(HONG_KONG).date().isoformat()

@@ -3,7 +3,9 @@
 A member's limits stand under the member's account, a campaign's budget under its own row.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -13,55 +15,120 @@ from django.db.models.functions import Greatest
 from loyalty.earning.models import BudgetUse, CapUse
 from loyalty.earning.rule_terms import RuleTerms
 from loyalty.ledger import postings
+from pms import columns
 
 CONSUME = """
 INSERT INTO earning_capuse (account_id, key, used)
-SELECT %(account_id)s, use.key, use.used FROM unnest(%(keys)s::text[], %(used)s::bigint[]) AS use (key, used)
+SELECT use.account_id, use.key, use.used
+FROM unnest(%(account_ids)s::bigint[], %(keys)s::text[], %(used)s::bigint[]) AS use (account_id, key, used)
 ON CONFLICT (account_id, key) DO UPDATE SET used = earning_capuse.used + excluded.used
 """
 # After the lock, in a statement of its own: one that waits for a lock reads other rows as they were before.
-USED = (
-    "SELECT key, used FROM earning_capuse WHERE account_id = %(account_id)s AND key = ANY(%(keys)s::text[])"
-)
+USED = """
+SELECT account_id, key, used FROM earning_capuse
+JOIN unnest(%(account_ids)s::bigint[], %(keys)s::text[]) AS asked (account_id, key) USING (account_id, key)
+"""
 
 
 def is_budget(key: str) -> bool:
     return key.endswith("/budget")
 
 
-def rooms(*, account_id: int, limited: Mapping[str, RuleTerms], used_ever: Iterable[str]) -> dict[str, int]:
-    """Room by key, for the member's limits in `limited`. Locks the account, unless all that is asked is used up.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The limits and budgets one purchase may draw on. `used_ever`: what the member has had for life."""
 
-    A gift for life that was given stays given, so knowing that needs no lock.
+    account_id: int | None
+    limited: Mapping[str, RuleTerms]
+    used_ever: Sequence[str]
+
+    @property
+    def given(self) -> dict[str, int]:
+        """A gift for life that was given stays given, so knowing that needs no lock."""
+        return {key: 0 for key in self.used_ever if key in self.limited and _amount(self.limited[key]) == 1}
+
+    @property
+    def keys(self) -> list[tuple[int, str]]:
+        if self.account_id is None:
+            return []
+        given = self.given
+        return [(self.account_id, key) for key in self.limited if not is_budget(key) and key not in given]
+
+
+class Rooms:
+    """The room of a run of purchases, one after the other: read once for all, then used up in memory as well.
+
+    Locks the members' accounts, unless all that is asked is used up. A trial locks nothing; `tried` is what those
+    before it would have taken, and takes note of more.
     """
-    known = {key: 0 for key in used_ever if key in limited and _amount(limited[key]) == 1}
-    asked = {key: terms for key, terms in limited.items() if not is_budget(key) and key not in known}
-    if not asked:
-        return known
-    postings.take_lock(account_id=account_id)
-    used = _used(account_id, list(asked))
-    return known | {key: _amount(terms) - used.get(key, 0) for key, terms in asked.items()}
+
+    def __init__(self, asked: Sequence[Asked], *, tried: Counter[tuple[int, str]] | None = None) -> None:
+        self._tried = tried
+        self._budgets: dict[str, int] = {}
+        self._campaigns = _campaigns(asked) if len(asked) > 1 else {}
+        pairs = {pair for one in asked for pair in one.keys}
+        if pairs and tried is None:
+            postings.take_locks(account_ids={account_id for account_id, _key in pairs})
+        self._used = Counter(_used(pairs) if pairs else {})
+        self._used.update({pair: used for pair, used in (tried or {}).items() if pair in pairs})
+
+    def of_member(self, asked: Asked) -> dict[str, int]:
+        if asked.account_id is None:
+            return {}
+        left = {
+            key: _amount(asked.limited[key]) - self._used[account_id, key] for account_id, key in asked.keys
+        }
+        return asked.given | left
+
+    def of_budgets(self, budgeted: Mapping[str, RuleTerms]) -> dict[str, int]:
+        """What is left of campaigns' budgets, under their locks, in one order for everybody."""
+        if not budgeted.keys() <= self._budgets.keys():
+            wanted = {**self._campaigns, **budgeted}
+            for key, terms in sorted(wanted.items(), key=lambda item: item[1].rule_id):
+                self._budgets[key] = (terms.budget_points or 0) - self._budget_used(terms.rule_id)
+        return {key: self._budgets[key] for key in budgeted}
+
+    def use(self, account_id: int, uses: Mapping[str, int]) -> None:
+        """What a judgement took, for the next one to see; `consume` writes it."""
+        for key, used in uses.items():
+            if is_budget(key):
+                self._budgets[key] -= used
+            else:
+                self._used[account_id, key] += used
+        if self._tried is not None:
+            self._tried.update(taken(account_id, uses))
+
+    def _budget_used(self, rule_id: int) -> int:
+        if self._tried is not None:
+            stored = BudgetUse.objects.filter(rule_id=rule_id).values_list("used", flat=True).first()
+            return (stored or 0) + self._tried[0, f"{rule_id}/budget"]
+        BudgetUse.objects.get_or_create(rule_id=rule_id)
+        return BudgetUse.objects.select_for_update().get(rule_id=rule_id).used
 
 
-def budget_rooms(budgeted: Mapping[str, RuleTerms]) -> dict[str, int]:
-    """What is left of campaigns' budgets, under their locks, in one order for everybody."""
-    found: dict[str, int] = {}
-    for key, terms in sorted(budgeted.items(), key=lambda item: item[1].rule_id):
-        BudgetUse.objects.get_or_create(rule_id=terms.rule_id)
-        use = BudgetUse.objects.select_for_update().get(rule_id=terms.rule_id)
-        found[key] = (terms.budget_points or 0) - use.used
-    return found
+def _campaigns(asked: Iterable[Asked]) -> dict[str, RuleTerms]:
+    return {key: terms for one in asked for key, terms in one.limited.items() if is_budget(key)}
 
 
-def consume(*, account_id: int, uses: Mapping[str, int]) -> None:
-    """Use up what a judgement took; the locks of `rooms` and `budget_rooms` are still held."""
-    mine = {key: used for key, used in uses.items() if not is_budget(key)}
+def taken(account_id: int, uses: Mapping[str, int]) -> Counter[tuple[int, str]]:
+    """What a judgement took, by account and key; a budget is nobody's."""
+    return Counter({(0 if is_budget(key) else account_id, key): used for key, used in uses.items()})
+
+
+def consume(taken: Mapping[tuple[int, str], int]) -> None:
+    """Use up what judgements took, by account and key; the locks of `Rooms` are still held."""
+    mine = {pair: used for pair, used in taken.items() if not is_budget(pair[1])}
     if mine:
-        values: dict[str, Any] = {"account_id": account_id, "keys": list(mine), "used": list(mine.values())}
+        values: dict[str, Any] = {
+            "account_ids": columns.numbers(account_id for account_id, _key in mine),
+            "keys": columns.texts(key for _account_id, key in mine),
+            "used": columns.numbers(list(mine.values())),
+        }
         with connection.cursor() as cursor:
             cursor.execute(CONSUME, values)
-    for key in uses.keys() - mine.keys():
-        BudgetUse.objects.filter(rule_id=int(key.split("/")[0])).update(used=F("used") + uses[key])
+    for _none, key in sorted(taken.keys() - mine.keys(), key=lambda pair: int(pair[1].split("/")[0])):
+        points = taken[0, key]
+        BudgetUse.objects.filter(rule_id=int(key.split("/")[0])).update(used=F("used") + points)
 
 
 def give_back(*, account_id: int, key: str) -> None:
@@ -69,10 +136,15 @@ def give_back(*, account_id: int, key: str) -> None:
     CapUse.objects.filter(account_id=account_id, key=key).update(used=Greatest(F("used") - 1, 0))
 
 
-def _used(account_id: int, keys: list[str]) -> dict[str, int]:
+def _used(pairs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    asked = list(pairs)
+    values: dict[str, Any] = {
+        "account_ids": columns.numbers(account_id for account_id, _key in asked),
+        "keys": columns.texts(key for _id, key in asked),
+    }
     with connection.cursor() as cursor:
-        cursor.execute(USED, {"account_id": account_id, "keys": keys})
-        return dict(cursor.fetchall())
+        cursor.execute(USED, values)
+        return {(account_id, key): used for account_id, key, used in cursor.fetchall()}
 
 
 def _amount(terms: RuleTerms) -> int:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import date, datetime, time
+from itertools import pairwise
 from typing import Any
 
 from django.db import IntegrityError, connection
@@ -37,7 +38,10 @@ PROGRAM_COLUMNS = (
     "duplicate_flag_score",
     "duplicate_hold_score",
     "duplicate_block_score",
+    "spot_check_percent",
 )
+SCORES = ("duplicate_flag_score", "duplicate_hold_score", "duplicate_block_score")
+HIGHEST_PERCENT = 100
 TIER_COLUMNS = ("code", "name_en", "name_zh", "min_spend_cents", "factor_numerator", "factor_denominator")
 NAMING = ("code", "kind", "name_en", "name_zh")
 DAY_FIELDS, TIME_FIELDS = ("first_date", "last_date"), ("from_time", "to_time")
@@ -293,8 +297,20 @@ def _validated(program: Program, path: str, faults: list[str]) -> None:
         faults.append(f"{path}.expiry_count: must be above 0 for DAYS and MONTH_END, and 0 otherwise.")
     if not program.redemption_points_per_hkd or not program.redemption_min_points:
         faults.append(f"{path}.redemption_min_points: must be above 0.")
+    if program.spot_check_percent > HIGHEST_PERCENT:
+        faults.append(f"{path}.spot_check_percent: must be between 0 and {HIGHEST_PERCENT}.")
+    faults.extend(_falling_scores(program, path))
     if faults:
         raise FileRefused(faults)
+
+
+def _falling_scores(program: Program, path: str) -> Iterator[str]:
+    if not program.duplicate_flag_score:
+        yield f"{path}.duplicate_flag_score: must be above 0."
+    for lower, higher in pairwise(SCORES):
+        least, score = getattr(program, lower), getattr(program, higher)
+        if score is not None and score < least:
+            yield f"{path}.{higher}: must not be below {lower}, {least}."
 
 
 def _object(value: object, path: str, faults: list[str]) -> dict[str, Any]:

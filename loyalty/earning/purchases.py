@@ -1,18 +1,20 @@
-"""The facts a purchase is judged on, read in one statement: who, where, which tier, which consent.
+"""The facts purchases are judged on, read in one statement for one or many: who, where, which tier, which consent.
 
 A wallet names the member by its own user and needs the member's consent to share payments. The other doors name
 the member: who hands in a receipt shares nothing behind anybody's back, so there membership takes consent's place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 from loyalty.earning.models import Transaction
 from loyalty.earning.rule_terms import Facts
+from loyalty.ledger import postings
+from pms import columns
 from pms.models import Store
 
 
@@ -44,7 +46,7 @@ class Purchase:
 
 
 class Found(NamedTuple):
-    """One row of `FACTS`, in its order."""
+    """One row of `FACTS`, in its order. `transaction_id` and `posting_id` are new numbers for what is to be written."""
 
     program_id: int
     joining_grace_days: int
@@ -77,6 +79,7 @@ class Found(NamedTuple):
     tier_denominator: int | None
     is_consented: bool | None
     first_consent_at: datetime | None
+    transaction_id: int
     posting_id: int
     store_merchant_id: str | None
     flag_score: int
@@ -85,96 +88,171 @@ class Found(NamedTuple):
     is_locked: bool | None
 
 
-# Doors at which a person or a till speaks take a store and a member for themselves until they have committed, so that
-# of two records of one purchase the second sees the first. Payments with a wallet's number share both, and so never
-# wait for each other: two different ones are never the same purchase. The order is store, member, then the account.
-STORE_LOCK, MEMBER_LOCK = 4101, 4102
+# Doors at which a person or a till speak take the store's equal amounts and the member for themselves until they have
+# committed, so that of two records of one purchase the second sees the first: those are what `suspects` looks at.
+# Payments with a wallet's number share both, and so never wait for each other: two different ones are never the same
+# purchase. The order is amounts, members, then accounts, each by its number.
+AMOUNT_LOCK, MEMBER_LOCK = 4101, 4102
+AMOUNT_KEY = "((store.id * 1000003 + asked.amount_cents) %% 2147483647)::int"
+MEMBER_KEY = "(member.id %% 2147483647)::int"
 LOCKS = f"""
-CASE WHEN NOT %(is_new)s THEN false
-     WHEN %(is_numbered)s THEN coalesce(
-        pg_advisory_xact_lock_shared({STORE_LOCK}, (store.id %% 2147483647)::int)::text, '')
-        || coalesce(pg_advisory_xact_lock_shared({MEMBER_LOCK}, (member.id %% 2147483647)::int)::text, '') = ''
-     ELSE coalesce(pg_advisory_xact_lock({STORE_LOCK}, (store.id %% 2147483647)::int)::text, '')
-        || coalesce(pg_advisory_xact_lock({MEMBER_LOCK}, (member.id %% 2147483647)::int)::text, '') = ''
+CASE WHEN NOT %(takes_locks)s THEN false
+     WHEN asked.is_numbered THEN coalesce(pg_advisory_xact_lock_shared({AMOUNT_LOCK}, {AMOUNT_KEY})::text, '')
+        || coalesce(pg_advisory_xact_lock_shared({MEMBER_LOCK}, {MEMBER_KEY})::text, '') = ''
+     ELSE coalesce(pg_advisory_xact_lock({AMOUNT_LOCK}, {AMOUNT_KEY})::text, '')
+        || coalesce(pg_advisory_xact_lock({MEMBER_LOCK}, {MEMBER_KEY})::text, '') = ''
 END
 """
 
+ASKED = """
+unnest(%(group_ids)s::bigint[], %(mall_ids)s::bigint[], %(wallets)s::text[], %(user_ids)s::text[],
+    %(member_ids)s::bigint[], %(store_labels)s::text[], %(merchant_ids)s::text[], %(amounts)s::bigint[],
+    %(paid_ats)s::timestamptz[], %(are_numbered)s::boolean[]) WITH ORDINALITY
+    AS asked (group_id, mall_id, wallet, user_id, member_id, store_label, merchant_id, amount_cents, paid_at,
+        is_numbered, place)
+"""
+PAYER = """
+LEFT JOIN members_pass wallet_pass ON asked.wallet <> '' AND wallet_pass.program_id = program.id
+    AND wallet_pass.wallet = asked.wallet AND wallet_pass.user_id = asked.user_id
+LEFT JOIN members_member member ON member.id = coalesce(asked.member_id, wallet_pass.member_id)
+    AND member.program_id = program.id
+"""
 # A store is named by its PMS label; only without one does a merchant ID name it, and then only its single store.
+STORE = """
+LEFT JOIN LATERAL (
+    SELECT * FROM pms_store WHERE group_id = program.group_id
+        AND pms_label = asked.store_label AND asked.store_label <> ''
+    UNION ALL
+    SELECT * FROM pms_store WHERE group_id = program.group_id
+        AND merchant_id = asked.merchant_id AND asked.merchant_id <> '' AND asked.store_label = ''
+) store ON true
+"""
+LOCKED = f"""
+SELECT {AMOUNT_KEY}, {MEMBER_KEY}, asked.is_numbered, account.id
+FROM {ASKED} JOIN members_program program ON program.group_id = asked.group_id {PAYER} {STORE}
+LEFT JOIN ledger_pointaccount account ON account.member_id = member.id
+"""  # noqa: S608  (put together from constants alone)
+TAKE_LOCKS = """
+SELECT count(CASE WHEN is_shared THEN pg_advisory_xact_lock_shared(%(of)s, key)::text
+                  ELSE pg_advisory_xact_lock(%(of)s, key)::text END)
+FROM unnest(%(keys)s::int[], %(are_shared)s::boolean[]) AS wanted (key, is_shared)
+"""
+
 FACTS = f"""
-SELECT program.id, program.joining_grace_days, program.manual_window_days, program.expiry, program.expiry_count,
-       tier.id IS NOT NULL,
-       (SELECT max(v.id) FROM earning_ruleversion v JOIN earning_rule r ON r.id = v.rule_id
-        WHERE r.program_id = program.id),
+WITH program AS MATERIALIZED (
+    SELECT program.*, issued.id AS issued_id,
+        (SELECT max(v.id) FROM earning_ruleversion v JOIN earning_rule r ON r.id = v.rule_id
+         WHERE r.program_id = program.id) AS newest_version_id
+    FROM members_program program
+    LEFT JOIN ledger_pointaccount issued ON issued.program_id = program.id
+        AND issued.kind = 'ISSUED' AND issued.member_id IS NULL
+    WHERE program.group_id = ANY(%(group_ids)s::bigint[])
+)
+SELECT asked.place, program.id, program.joining_grace_days, program.manual_window_days, program.expiry,
+       program.expiry_count, tier.id IS NOT NULL, program.newest_version_id,
        called_mall.state = 'ACTIVE',
        wallet_pass.id, wallet_pass.state, member.id, member.state, member.birth_month,
-       account.id, pending.id, issued.id,
+       account.id, pending.id, program.issued_id,
        array(SELECT key FROM earning_capuse
              WHERE account_id = account.id AND key LIKE '%%/ever%%' AND used > 0),
        store.id, coalesce(nullif(store.code, ''), store.pms_label), store.category, store.mall_id, store_mall.tag,
        store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
        tier.code, tier.name_en, tier.name_zh, tier.factor_numerator, tier.factor_denominator,
-       CASE WHEN %(member_id)s::bigint IS NULL THEN consent.is_in_force ELSE member.joined_at <= %(paid_at)s END,
-       CASE WHEN %(member_id)s::bigint IS NULL THEN consent.first_at ELSE member.joined_at END,
+       CASE WHEN asked.member_id IS NULL THEN consent.is_in_force ELSE member.joined_at <= asked.paid_at END,
+       CASE WHEN asked.member_id IS NULL THEN consent.first_at ELSE member.joined_at END,
+       CASE WHEN %(is_new)s THEN nextval(pg_get_serial_sequence('earning_transaction', 'id')) ELSE 0 END,
        CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END,
        store.merchant_id, program.duplicate_flag_score, program.duplicate_hold_score, program.duplicate_block_score,
        {LOCKS}
-FROM members_program program
-JOIN pms_mall called_mall ON called_mall.id = %(mall_id)s
-LEFT JOIN members_pass wallet_pass ON wallet_pass.program_id = program.id
-    AND wallet_pass.wallet = %(wallet)s AND wallet_pass.user_id = %(user_id)s
-LEFT JOIN members_member member ON member.id = coalesce(%(member_id)s::bigint, wallet_pass.member_id)
-    AND member.program_id = program.id
+FROM {ASKED}
+JOIN program ON program.group_id = asked.group_id
+JOIN pms_mall called_mall ON called_mall.id = asked.mall_id
+{PAYER}
 LEFT JOIN ledger_pointaccount account ON account.member_id = member.id
 LEFT JOIN ledger_pointaccount pending ON pending.spendable_id = account.id
-LEFT JOIN ledger_pointaccount issued ON issued.program_id = program.id
-    AND issued.kind = 'ISSUED' AND issued.member_id IS NULL
-LEFT JOIN LATERAL (
-    SELECT * FROM pms_store WHERE group_id = program.group_id
-        AND pms_label = %(store_label)s AND %(store_label)s::text <> ''
-    UNION ALL
-    SELECT * FROM pms_store WHERE group_id = program.group_id
-        AND merchant_id = %(merchant_id)s AND %(merchant_id)s::text <> '' AND %(store_label)s::text = ''
-) store ON true
+{STORE}
 LEFT JOIN pms_mall store_mall ON store_mall.id = store.mall_id
 LEFT JOIN LATERAL (
     SELECT t.* FROM members_tier t
     LEFT JOIN members_membertier held ON held.tier_id = t.id AND held.member_id = member.id
-        AND held.began_at <= %(paid_at)s AND (held.ended_at IS NULL OR held.ended_at > %(paid_at)s)
+        AND held.began_at <= asked.paid_at AND (held.ended_at IS NULL OR held.ended_at > asked.paid_at)
     WHERE t.program_id = program.id AND (held.id IS NOT NULL OR t.min_spend_cents = 0)
     ORDER BY t.min_spend_cents DESC LIMIT 1
 ) tier ON true
 LEFT JOIN LATERAL (
-    SELECT coalesce(bool_or(c.wallet_pass_id = wallet_pass.id AND c.began_at <= %(paid_at)s
-                            AND (c.ended_at IS NULL OR c.ended_at > %(paid_at)s)), false) AS is_in_force,
+    SELECT coalesce(bool_or(c.wallet_pass_id = wallet_pass.id AND c.began_at <= asked.paid_at
+                            AND (c.ended_at IS NULL OR c.ended_at > asked.paid_at)), false) AS is_in_force,
            min(c.began_at) AS first_at
-    FROM members_consent c WHERE c.member_id = member.id
+    FROM members_consent c WHERE asked.member_id IS NULL AND c.member_id = member.id
 ) consent ON true
-WHERE program.group_id = %(group_id)s
+ORDER BY asked.place
 """  # noqa: S608  (put together from constants alone)
 
 
 def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> Found:
     """A trial takes no number for a posting, so it writes nothing at all; only what is new takes locks."""
+    return find_all([purchase], is_trial=is_trial, is_new=is_new)[0]
+
+
+def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool = True) -> list[Found]:
+    """As `find`, in the order asked. Many take their locks before the facts are read, in one order for everybody."""
+    is_new = is_new and not is_trial
+    values = _values(asked)
+    if is_new and len(asked) > 1:
+        _take_locks(values)
     with connection.cursor() as cursor:
         cursor.execute(
             FACTS,
-            {
-                "mall_id": purchase.mall_id,
-                "group_id": purchase.group_id,
-                "wallet": purchase.wallet,
-                "user_id": purchase.user_id,
-                "member_id": purchase.member_id,
-                "store_label": purchase.store_label,
-                "merchant_id": purchase.merchant_id,
-                "paid_at": purchase.paid_at,
-                "is_trial": is_trial,
-                "is_new": is_new and not is_trial,
-                "is_numbered": bool(purchase.numbers.get("PAYMENT")),
-            },
+            values | {"is_trial": is_trial, "is_new": is_new, "takes_locks": is_new and len(asked) == 1},
         )
         rows = cursor.fetchall()
-    found = Found(*rows[0])
-    return found if len(rows) == 1 else found._replace(store_id=None)
+    found: dict[int, Found] = {}
+    for place, *row in rows:
+        # Two stores of one name are no store.
+        found[place] = found[place]._replace(store_id=None) if place in found else Found(*row)
+    return [found[place] for place in range(1, len(asked) + 1)]
+
+
+def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
+    return {
+        "group_ids": columns.numbers(purchase.group_id for purchase in asked),
+        "mall_ids": columns.numbers(purchase.mall_id for purchase in asked),
+        "wallets": columns.texts(purchase.wallet for purchase in asked),
+        "user_ids": columns.texts(purchase.user_id for purchase in asked),
+        "member_ids": columns.numbers(purchase.member_id for purchase in asked),
+        "store_labels": columns.texts(purchase.store_label for purchase in asked),
+        "merchant_ids": columns.texts(purchase.merchant_id for purchase in asked),
+        "amounts": columns.numbers(purchase.amount_cents for purchase in asked),
+        "paid_ats": columns.moments(purchase.paid_at for purchase in asked),
+        "are_numbered": columns.flags(bool(purchase.numbers.get("PAYMENT")) for purchase in asked),
+    }
+
+
+def _take_locks(values: Mapping[str, Any]) -> None:
+    """Amounts, members and accounts; one that any purchase wants for itself is not shared."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCKED, values)
+        rows = cursor.fetchall()
+        amounts, members = _modes(rows, 0), _modes(rows, 1)
+        for of, modes in ((AMOUNT_LOCK, amounts), (MEMBER_LOCK, members)):
+            keys = sorted(modes)
+            cursor.execute(
+                TAKE_LOCKS,
+                {
+                    "of": of,
+                    "keys": columns.numbers(keys),
+                    "are_shared": columns.flags(modes[key] for key in keys),
+                },
+            )
+    postings.take_locks(account_ids={account_id for *_keys, account_id in rows if account_id})
+
+
+def _modes(rows: Sequence[tuple[Any, ...]], place: int) -> dict[int, bool]:
+    modes: dict[int, bool] = {}
+    for row in rows:
+        if row[place] is not None:
+            modes[row[place]] = modes.get(row[place], True) and row[2]
+    return modes
 
 
 def facts(purchase: Purchase, found: Found) -> Facts:

@@ -166,7 +166,7 @@ def _give(transaction: Transaction, stands: Standing, *, now: datetime) -> None:
     )
     lots = _as_much(lots, due - settled)
     if decision and decision.points:
-        limits.consume(account_id=account.pk, uses=decision.judgement.uses)
+        limits.consume(limits.taken(account.pk, decision.judgement.uses))
     posting_id = _post(transaction, account, found, lots, now=now) if lots else None
     _correct(
         transaction,

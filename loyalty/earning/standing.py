@@ -70,6 +70,16 @@ def of(transaction: Transaction) -> Standing:
     )
 
 
+def earned(transaction: Transaction) -> int:
+    """Points given and not taken back by a decision; refunds not counted.
+
+    Takes no lock. Lists fetch `award` and `corrections` beforehand.
+    """
+    award: Award | None = getattr(transaction, "award", None)
+    corrected = sum(one.points - one.uncollected for one in transaction.corrections.all())
+    return (award.points if award else 0) + corrected
+
+
 def _basis(judged: Award | Correction) -> Basis:
     return Basis(
         facts=facts_from_json(judged.facts), ruleset=rulesets.named(judged.versions), rooms=judged.rooms

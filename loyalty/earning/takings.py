@@ -1,8 +1,8 @@
 """The front page's figures of payments and points, and the chart of both by hour."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import ExtractHour
 from django.http import HttpRequest
 from django.urls import reverse
@@ -31,14 +31,23 @@ def _hours(request: HttpRequest, day: Day) -> dict[int, Hour]:
     """One look at the day's slice of the index on mall and time."""
     malls = scoping.sight_of(request).mall_ids
     rows = Transaction.objects.filter(mall__in=malls, paid_at__gte=day.start, paid_at__lte=day.now)
-    hours = rows.annotate(hour=ExtractHour("paid_at", tzinfo=clock.HONG_KONG)).values("hour")
-    summed = hours.annotate(
+    hours = rows.annotate(hour=ExtractHour("paid_at", tzinfo=clock.HONG_KONG))
+    summed = hours.values("hour").annotate(
         payments=Count("pk"), points=Sum("award__points", default=0), cents=Sum("amount_cents")
     )
+    corrected = _corrected(hours)
     return {
-        row["hour"]: Hour(payments=row["payments"], points=row["points"], cents=row["cents"])
+        row["hour"]: Hour(
+            payments=row["payments"], points=row["points"] + corrected.get(row["hour"], 0), cents=row["cents"]
+        )
         for row in summed
     }
+
+
+def _corrected(hours: QuerySet[Any, Any]) -> dict[int, int]:
+    """Points that decisions of staff took back or gave since."""
+    found = hours.filter(corrections__isnull=False).values_list("hour")
+    return dict(found.annotate(points=Sum("corrections__points", default=0)))
 
 
 def _figures(now: dict[int, Hour], before: dict[int, Hour], day: Day) -> list[Figure]:

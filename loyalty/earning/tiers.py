@@ -3,6 +3,7 @@
 A member without a row has the lowest tier. Runs under the account's lock, in the block of what changed the spend.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from django.db.transaction import atomic
 
 from loyalty.ledger import postings
 from members.models import Member, MemberTier, Program
+from pms import columns
 from pms.clock import HONG_KONG
 
 YEAR = timedelta(days=365)
@@ -34,9 +36,11 @@ def _spend(until: str) -> str:
     return SPEND.format(until=until, start=WINDOW_START.format(until=until))
 
 
-# One statement, as it follows every payment. What reached the tier is summed only where the spend is below it now.
+# One statement for one member or many, as it follows every payment. What reached the tier is summed only where the
+# spend is below it now.
 _STANDING = """
-SELECT program.tier_window, held.id, held.began_at, held.keeps_until_at, held_tier.id, held_tier.min_spend_cents,
+SELECT member.id, program.tier_window, held.id, held.began_at, held.keeps_until_at, held_tier.id,
+    held_tier.min_spend_cents,
     (SELECT id FROM members_tier WHERE program_id = program.id ORDER BY min_spend_cents LIMIT 1),
     deserved.id, deserved.min_spend_cents, recent.spent - recent.refunded, reached.spent, reached.refunded
 FROM members_member member
@@ -51,7 +55,8 @@ LEFT JOIN LATERAL (
 ) deserved ON true
 LEFT JOIN LATERAL ({reached}
         AND deserved.min_spend_cents < held_tier.min_spend_cents) reached ON true
-WHERE member.id = %(member_id)s
+WHERE member.id = ANY(%(member_ids)s::bigint[])
+ORDER BY member.id
 """
 STANDING = _STANDING.format(recent=_spend("%(now)s::timestamptz"), reached=_spend("held.began_at"))
 
@@ -59,6 +64,7 @@ STANDING = _STANDING.format(recent=_spend("%(now)s::timestamptz"), reached=_spen
 class Standing(NamedTuple):
     """One row of `STANDING`, in its order: the tier held, the one deserved, and the spend that decides; cents."""
 
+    member_id: int
     window: str
     held_id: int | None
     began_at: datetime | None
@@ -74,8 +80,16 @@ class Standing(NamedTuple):
 
 
 def review(*, member_id: int, now: datetime) -> None:
-    """Compare what the member's net spend deserves with the tier held, and change it if need be."""
-    standing = standing_of(member_id=member_id, now=now)
+    review_each({member_id}, now=now)
+
+
+def review_each(member_ids: Collection[int], *, now: datetime) -> None:
+    """Compare what each member's net spend deserves with the tier held, and change it if need be."""
+    for standing in _standings(member_ids, now=now):
+        _review(standing, now=now)
+
+
+def _review(standing: Standing, *, now: datetime) -> None:
     deserved = standing.deserved_tier_id or standing.lowest_tier_id
     if deserved == (standing.held_tier_id or standing.lowest_tier_id) or _is_kept(standing, now=now):
         return
@@ -84,7 +98,7 @@ def review(*, member_id: int, now: datetime) -> None:
         MemberTier.objects.filter(pk=standing.held_id).update(ended_at=max(now, standing.began_at))
     if deserved and standing.deserved_cents:
         MemberTier.objects.create(
-            member_id=member_id,
+            member_id=standing.member_id,
             tier_id=deserved,
             began_at=now,
             keeps_until_at=_keeps_until(standing.window, now),
@@ -105,9 +119,15 @@ def review_all(*, program: Program, now: datetime) -> int:
 
 
 def standing_of(*, member_id: int, now: datetime) -> Standing:
+    return _standings({member_id}, now=now)[0]
+
+
+def _standings(member_ids: Collection[int], *, now: datetime) -> list[Standing]:
+    if not member_ids:
+        return []
     with connection.cursor() as cursor:
-        cursor.execute(STANDING, {"member_id": member_id, "now": now})
-        return Standing(*cursor.fetchone())
+        cursor.execute(STANDING, {"member_ids": columns.numbers(member_ids), "now": now})
+        return [Standing(*row) for row in cursor.fetchall()]
 
 
 def _is_kept(standing: Standing, *, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from loyalty.earning import reasons, rulesets
+from loyalty.earning import reasons, rulesets, standing
 from loyalty.earning.models import Award, Refund, Transaction
 from pms.clock import HONG_KONG
 
@@ -10,7 +10,10 @@ Document = dict[str, object]
 
 
 def explained(purchase: Transaction) -> Document:
-    """`points` could be used at once and `pending` were on hold when it was judged; `earned` is both."""
+    """`points` could be used at once and `pending` were on hold when it was judged; `earned` is both.
+
+    What a decision of staff took back since is not in them, what it gave is.
+    """
     award: Award | None = getattr(purchase, "award", None)
     refunds = purchase.refunds.order_by("refunded_at", "pk")
     return {
@@ -21,7 +24,7 @@ def explained(purchase: Transaction) -> Document:
         "currency": purchase.currency,
         "paid_at": purchase.paid_at.astimezone(HONG_KONG).isoformat(),
         "store": purchase.store.code or purchase.store.pms_label if purchase.store else None,
-        **(_judgement(award) if award else _unjudged(purchase)),
+        **(_judgement(award, standing.earned(purchase)) if award else _unjudged(purchase)),
         "refunds": [_refund(refund) for refund in refunds],
     }
 
@@ -43,11 +46,12 @@ def unjudged_code(purchase: Transaction) -> str:
     return "HELD_AS_DUPLICATE" if purchase.state == Transaction.State.HELD else "CONFIRMED_DUPLICATE"
 
 
-def _judgement(award: Award) -> Document:
+def _judgement(award: Award, earned: int) -> Document:
+    pending = min(award.pending_points, earned)
     return {
-        "points": award.points - award.pending_points,
-        "pending": award.pending_points,
-        "earned": award.points,
+        "points": earned - pending,
+        "pending": pending,
+        "earned": earned,
         "counted_cents": award.counted_cents,
         "rules": award.lines,
         "rules_in_force": [

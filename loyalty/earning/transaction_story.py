@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from loyalty.earning import explanation, reasons, rule_sentences, transaction_document
+from loyalty.earning import explanation, reasons, rule_sentences, standing, transaction_document
 from loyalty.earning.models import Award, NumberClaim, Refund, RuleVersion, Transaction
 from loyalty.ledger.models import PointEntry
 from pms import formats, story
@@ -26,7 +26,7 @@ def what(request: HttpRequest, purchase: Transaction) -> Panel:
     )
     return story.facts(_("What happened"), [
         (_("Amount"), formats.big(formats.money(purchase.amount_cents, purchase.currency))),
-        (_("Points"), formats.big(formats.signed(award.points) if award else formats.NOTHING)),
+        (_("Points"), formats.big(formats.signed(standing.earned(purchase)) if award else formats.NOTHING)),
         *([(_("Of these on hold"), formats.points(award.pending_points))] if award and award.pending_points else []),
         (_("Member"), story.link(request, purchase.member)),
         (_("Store"), store),
@@ -111,7 +111,10 @@ def postings(request: HttpRequest, purchase: Transaction) -> Panel:
 @story.tells("members.member", 30)
 def recent(request: HttpRequest, member: Any) -> Panel:
     seen = story.visible(request, Transaction).filter(member=member)
-    rows = [recent_row(request, purchase) for purchase in seen.order_by("-paid_at")[:10]]
+    rows = [
+        recent_row(request, purchase)
+        for purchase in seen.prefetch_related("corrections").order_by("-paid_at")[:10]
+    ]
     headings = [
         (_("Paid"), ""),
         (_("Number"), ""),
@@ -132,7 +135,7 @@ def recent_row(request: HttpRequest, purchase: Transaction) -> list[object]:
         ),
         formats.name_of(purchase.store) if purchase.store else _reported(purchase),
         formats.money(purchase.amount_cents, purchase.currency),
-        formats.signed(award.points) if award else formats.NOTHING,
+        formats.signed(standing.earned(purchase)) if award else formats.NOTHING,
         formats.pill(TONES[purchase.state], purchase.get_state_display()),
     ]
 

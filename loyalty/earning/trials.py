@@ -1,12 +1,13 @@
 """Tries one payment against rules: what it would earn, and why. Locks nothing and writes nothing."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loyalty.earning import decisions, purchases, rules, rulesets
+from loyalty.earning import decisions, purchases, rules, rulesets, runs
 from loyalty.earning.models import BudgetUse, CapUse, RuleVersion, Transaction
-from loyalty.earning.purchases import Purchase
+from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.rule_terms import Facts, Kind, Occasion, RuleTerms, Unit
 from loyalty.earning.rules import Judgement
 from loyalty.ledger.postings import NewLot
@@ -83,6 +84,20 @@ def try_purchase(purchase: Purchase) -> Trial:
     expires = (found.expiry, found.expiry_count)
     lots = decisions.new_lots(judgement, facts, ruleset, expires=expires, now=purchase.paid_at)
     return Trial(facts=facts, judgement=judgement, lots=lots, ruleset=ruleset, rooms=rooms)
+
+
+def foresee(asked: Sequence[Purchase], *, now: datetime, tried: Counter[tuple[int, str]]) -> list[int]:
+    """The points, on hold or not, that `awards.earn_all` would give for these; `tried` is what earlier ones took."""
+    found = [_with_account(one) for one in purchases.find_all(asked, is_trial=True)]
+    pairs = list(zip(asked, found, strict=True))
+    taken = [pair for pair in pairs if runs.waits(*pair) is None]
+    judged = {id(one.purchase): one.points for one in runs.judge(taken, now=now, tried=tried)}
+    return [judged.get(id(purchase), 0) for purchase in asked]
+
+
+def _with_account(found: Found) -> Found:
+    """Limits of a member without an account are kept under a number that no account has."""
+    return found if found.account_id else found._replace(account_id=-(found.member_id or 0))
 
 
 def in_force(program: Program, at: datetime) -> list[RuleTerms]:

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.transaction import atomic
 
-from loyalty.ledger import postings
+from loyalty.ledger import endings, postings
 from loyalty.ledger.models import PointAccount, PointLot, Posting
 from members.models import Program
 from pms.clock import HONG_KONG
@@ -65,19 +65,19 @@ def expire(*, now: datetime, as_of: datetime | None = None) -> int:
     due = PointLot.objects.filter(expires_at__lt=moment, remaining__gt=0, is_held=False).order_by(
         "expires_at"
     )
-    return _in_batches(due, postings.lapse, as_of=moment, now=now)
+    return _in_batches(due, endings.lapse, as_of=moment, now=now)
 
 
 def expire_account(*, account: PointAccount, now: datetime) -> int:
     """The same for one member, whose lock the caller holds: what lapsed is not to be spent before the job runs."""
-    return postings.lapse(account_ids=[account.pk], as_of=now, now=now)
+    return endings.lapse(account_ids=[account.pk], as_of=now, now=now)
 
 
 def release(*, now: datetime, as_of: datetime | None = None) -> int:
     """Make usable what was on hold until `as_of` (default `now`); returns how many lots."""
     moment = as_of or now
     due = PointLot.objects.filter(is_held=True, held_until_at__lte=moment).order_by("held_until_at")
-    return _in_batches(due, postings.free, as_of=moment, now=now)
+    return _in_batches(due, endings.free, as_of=moment, now=now)
 
 
 def _in_batches(due: QuerySet[PointLot], post: Callable[..., int], *, as_of: datetime, now: datetime) -> int:

@@ -1,8 +1,8 @@
 """Moves points: every posting is written here, under one row lock, the member's account.
 
 The two statements of the hot path lock and append at once: `UPDATE … RETURNING` locks, the rest of the statement
-appends; `lapse` and `free` take many accounts in one. Callers own the atomic block. Lots are chosen here and in
-`expiry.py` and `redemptions.py`.
+appends; `earn_all` takes many accounts in one, as `endings` does. Callers own the atomic block. Lots are chosen here
+and in `endings.py`, `expiry.py` and `redemptions.py`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -17,6 +17,7 @@ from django.db.transaction import atomic
 
 from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
 from members.models import Member, Program
+from pms import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +39,75 @@ class NewLot:
     held_until_at: datetime | None = None
 
 
-# A balance below zero is settled first; only the rest of the usable points becomes a lot.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Earning:
+    """One posting to make. `posting_id` comes from the sequence, so that the award can name it."""
+
+    posting_id: int
+    account_id: int
+    issued_id: int
+    program_id: int
+    lots: Sequence[NewLot]
+    source: str
+
+    @property
+    def usable(self) -> int:
+        return sum(lot.points for lot in self.lots if not lot.is_held)
+
+    @property
+    def held(self) -> int:
+        return sum(lot.points for lot in self.lots if lot.is_held)
+
+
+# A balance below zero is settled first; only the rest of the usable points becomes a lot. An account that several
+# postings move is moved once, and each posting's balance and version are those it would have had by itself.
 EARN = """
-WITH account AS (
-    UPDATE ledger_pointaccount
-    SET balance = balance + %(usable)s, version = version + 1, changed_at = %(now)s
-    WHERE id = %(account_id)s
-    RETURNING id, balance, version
+WITH due AS MATERIALIZED (
+    SELECT asked.*, coalesce(sum(usable) OVER later, 0)::bigint AS usable_later, count(*) OVER later AS times_later
+    FROM unnest(%(posting_ids)s::bigint[], %(account_ids)s::bigint[], %(issued_ids)s::bigint[],
+            %(program_ids)s::bigint[], %(usable)s::bigint[], %(held)s::bigint[], %(sources)s::text[])
+        WITH ORDINALITY AS asked (posting_id, account_id, issued_id, program_id, usable, held, source, place)
+    WINDOW later AS (PARTITION BY account_id ORDER BY place ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+), sums AS (
+    SELECT account_id, sum(usable)::bigint AS usable, count(*) AS times, sum(held)::bigint AS held,
+        count(*) FILTER (WHERE held > 0) AS times_held
+    FROM due GROUP BY account_id
+), account AS (
+    UPDATE ledger_pointaccount account
+    SET balance = account.balance + sums.usable, version = account.version + sums.times, changed_at = %(now)s
+    FROM sums WHERE account.id = sums.account_id
+    RETURNING account.id, account.balance, account.version
 ), pending AS (
-    UPDATE ledger_pointaccount SET balance = balance + %(held)s, version = version + 1, changed_at = %(now)s
-    WHERE %(held)s > 0 AND spendable_id = %(account_id)s
-    RETURNING id
+    UPDATE ledger_pointaccount pending
+    SET balance = pending.balance + sums.held, version = pending.version + sums.times_held, changed_at = %(now)s
+    FROM sums WHERE sums.held > 0 AND pending.spendable_id = sums.account_id
+    RETURNING pending.id, pending.spendable_id
+), made AS (
+    SELECT due.*, pending.id AS pending_id, account.balance - due.usable_later AS balance,
+        account.version - due.times_later AS version
+    FROM due JOIN account ON account.id = due.account_id
+    LEFT JOIN pending ON pending.spendable_id = due.account_id AND due.held > 0
 ), posting AS (
     INSERT INTO ledger_posting (id, program_id, kind, source, posted_at)
-    SELECT %(posting_id)s, %(program_id)s, 'EARN', %(source)s, %(now)s FROM account
-    RETURNING id
+    SELECT posting_id, program_id, 'EARN', source, %(now)s FROM made
 ), entries AS (
     INSERT INTO ledger_pointentry (posting_id, account_id, points)
-    SELECT posting.id, line.account_id, line.points
-    FROM posting, (SELECT %(account_id)s::bigint AS account_id, %(usable)s::bigint AS points
-                   UNION ALL SELECT id, %(held)s FROM pending
-                   UNION ALL SELECT %(issued_id)s, -%(usable)s::bigint - %(held)s) line
-    WHERE line.points <> 0 OR %(usable)s::bigint + %(held)s = 0
+    SELECT made.posting_id, line.account_id, line.points
+    FROM made, LATERAL (VALUES (made.account_id, made.usable), (made.pending_id, made.held),
+                               (made.issued_id, -made.usable - made.held)) AS line (account_id, points)
+    WHERE line.account_id IS NOT NULL AND (line.points <> 0 OR made.usable + made.held = 0)
 ), lots AS (
     INSERT INTO ledger_pointlot (account_id, posting_id, points, remaining, expires_at, is_held, held_until_at)
-    SELECT account.id, posting.id, given.points, given.points, lot.expires_at, lot.is_held, lot.held_until_at
-    FROM account, posting, unnest(%(points)s::bigint[], %(expiries)s::timestamptz[], %(are_held)s::boolean[],
-                                  %(holds)s::timestamptz[]) AS lot (points, expires_at, is_held, held_until_at),
+    SELECT made.account_id, made.posting_id, given.points, given.points, lot.expires_at, lot.is_held,
+        lot.held_until_at
+    FROM unnest(%(lots_of)s::bigint[], %(points)s::bigint[], %(expiries)s::timestamptz[], %(are_held)s::boolean[],
+                %(holds)s::timestamptz[]) AS lot (posting_id, points, expires_at, is_held, held_until_at)
+    JOIN made ON made.posting_id = lot.posting_id,
          LATERAL (SELECT CASE WHEN lot.is_held THEN lot.points
-                              ELSE least(lot.points, account.balance) END AS points) given
+                              ELSE least(lot.points, made.balance) END AS points) given
     WHERE given.points > 0
 )
-SELECT %(posting_id)s::bigint, balance, version FROM account
+SELECT posting_id, balance, version FROM made ORDER BY place
 """
 
 # What the award still holds goes first, then its own lot, then the lots that expire soonest.
@@ -111,69 +149,11 @@ WITH account AS (
 SELECT (SELECT id FROM posting), balance, version FROM account
 """
 
-# A lot that points went back to (a redemption released or returned) can lapse again: its source counts how often.
-LAPSE = """
-WITH due AS (
-    SELECT nextval(pg_get_serial_sequence('ledger_posting', 'id')) AS posting_id, lot.id, lot.account_id,
-        lot.remaining AS points, expired.program_id, expired.id AS expired_id, concat(
-            'lot/', lot.id, '/', to_char(lot.expires_at AT TIME ZONE 'Asia/Hong_Kong', 'YYYY-MM-DD'),
-            '/'::text || nullif(filled.times, 0)) AS source
-    FROM ledger_pointlot lot
-    JOIN ledger_pointaccount account ON account.id = lot.account_id
-    JOIN ledger_pointaccount expired ON expired.program_id = account.program_id AND expired.kind = 'EXPIRED',
-    LATERAL (SELECT count(*) AS times FROM ledger_redemptionpart part
-             JOIN ledger_redemption redemption ON redemption.id = part.redemption_id
-             WHERE part.lot_id = lot.id AND redemption.state IN ('RELEASED', 'RETURNED')) filled
-    WHERE lot.account_id = ANY(%(account_ids)s::bigint[]) AND lot.remaining > 0 AND NOT lot.is_held
-        AND lot.expires_at < %(as_of)s
-), posting AS (
-    INSERT INTO ledger_posting (id, program_id, kind, source, posted_at)
-    SELECT posting_id, program_id, 'EXPIRE', source, %(now)s FROM due
-), entries AS (
-    INSERT INTO ledger_pointentry (posting_id, account_id, points)
-    SELECT posting_id, account_id, -points FROM due UNION ALL SELECT posting_id, expired_id, points FROM due
-), lots AS (
-    UPDATE ledger_pointlot lot SET remaining = 0 FROM due WHERE lot.id = due.id
-), accounts AS (
-    UPDATE ledger_pointaccount account
-    SET balance = account.balance - sums.points, version = account.version + sums.times, changed_at = %(now)s
-    FROM (SELECT account_id, sum(points)::bigint AS points, count(*) AS times FROM due GROUP BY account_id) sums
-    WHERE account.id = sums.account_id
-)
-SELECT count(*) FROM due
-"""
-
-# A balance below zero is settled first, by the holds that end first; only the rest stays in their lots.
-FREE = """
-WITH due AS (
-    SELECT CASE WHEN lot.remaining > 0 THEN nextval(pg_get_serial_sequence('ledger_posting', 'id')) END AS posting_id,
-        lot.id, lot.account_id, lot.remaining AS points, account.program_id, pending.id AS pending_id,
-        account.balance + sum(lot.remaining) OVER (
-            PARTITION BY lot.account_id ORDER BY lot.held_until_at, lot.id) AS balance
-    FROM ledger_pointlot lot
-    JOIN ledger_pointaccount account ON account.id = lot.account_id
-    JOIN ledger_pointaccount pending ON pending.spendable_id = account.id
-    WHERE lot.account_id = ANY(%(account_ids)s::bigint[]) AND lot.is_held AND lot.held_until_at <= %(as_of)s
-), moved AS (
-    SELECT * FROM due WHERE points > 0
-), posting AS (
-    INSERT INTO ledger_posting (id, program_id, kind, source, posted_at)
-    SELECT posting_id, program_id, 'RELEASE', concat('lot/', id, '/release'), %(now)s FROM moved
-), entries AS (
-    INSERT INTO ledger_pointentry (posting_id, account_id, points)
-    SELECT posting_id, account_id, points FROM moved UNION ALL SELECT posting_id, pending_id, -points FROM moved
-), lots AS (
-    UPDATE ledger_pointlot lot
-    SET is_held = false, held_until_at = NULL, remaining = greatest(0, least(due.points, due.balance))
-    FROM due WHERE lot.id = due.id
-), accounts AS (
-    UPDATE ledger_pointaccount account
-    SET balance = account.balance + sums.points, version = account.version + sums.times, changed_at = %(now)s
-    FROM (SELECT account_id, sum(points)::bigint AS points, count(*) AS times FROM moved GROUP BY account_id
-          UNION ALL SELECT pending_id, -sum(points)::bigint, count(*) FROM moved GROUP BY pending_id) sums
-    WHERE account.id = sums.account_id
-)
-SELECT count(*) FROM due
+TAKE_LOCKS = "SELECT FROM ledger_pointaccount WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
+OPEN_PENDINGS = """
+INSERT INTO ledger_pointaccount (program_id, kind, spendable_id, balance, version, changed_at)
+SELECT program_id, 'PENDING', id, 0, 0, %(now)s FROM ledger_pointaccount WHERE id = ANY(%(ids)s::bigint[]) ORDER BY id
+ON CONFLICT DO NOTHING
 """
 
 
@@ -187,24 +167,42 @@ def earn(
     source: str,
     now: datetime,
 ) -> Posted:
-    """Give a member the points of `lots`. `posting_id` comes from the sequence, so that the award can name it."""
-    return _post(
-        EARN,
-        {
-            "posting_id": posting_id,
-            "account_id": account_id,
-            "issued_id": issued_id,
-            "program_id": program_id,
-            "usable": sum(lot.points for lot in lots if not lot.is_held),
-            "held": sum(lot.points for lot in lots if lot.is_held),
-            "points": [lot.points for lot in lots],
-            "expiries": [lot.expires_at for lot in lots],
-            "are_held": [lot.is_held for lot in lots],
-            "holds": [lot.held_until_at for lot in lots],
-            "source": source,
-            "now": now,
-        },
+    """Give a member the points of `lots`."""
+    earning = Earning(
+        posting_id=posting_id,
+        account_id=account_id,
+        issued_id=issued_id,
+        program_id=program_id,
+        lots=lots,
+        source=source,
     )
+    return earn_all([earning], now=now)[0]
+
+
+def earn_all(earnings: Sequence[Earning], *, now: datetime) -> list[Posted]:
+    """Give the points of many, one after the other; whoever brings several has locked their accounts."""
+    lots = [(one.posting_id, lot) for one in earnings for lot in one.lots]
+    values: dict[str, Any] = {
+        "posting_ids": columns.numbers(one.posting_id for one in earnings),
+        "account_ids": columns.numbers(one.account_id for one in earnings),
+        "issued_ids": columns.numbers(one.issued_id for one in earnings),
+        "program_ids": columns.numbers(one.program_id for one in earnings),
+        "usable": columns.numbers(one.usable for one in earnings),
+        "held": columns.numbers(one.held for one in earnings),
+        "sources": columns.texts(one.source for one in earnings),
+        "lots_of": columns.numbers(posting_id for posting_id, _lot in lots),
+        "points": columns.numbers(lot.points for _posting_id, lot in lots),
+        "expiries": columns.moments(lot.expires_at for _posting_id, lot in lots),
+        "are_held": columns.flags(lot.is_held for _posting_id, lot in lots),
+        "holds": columns.moments(lot.held_until_at for _posting_id, lot in lots),
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(EARN, values)
+        rows = cursor.fetchall()
+    if len(rows) != len(earnings):
+        raise PointAccount.DoesNotExist(f"one of the accounts {values['account_ids']}")
+    return [Posted(*row) for row in rows]
 
 
 def claw_back(
@@ -214,27 +212,21 @@ def claw_back(
 
     The caller holds the account's lock and has applied the program's policy.
     """
-    return _post(
-        CLAW_BACK,
-        {
-            "account_id": account.pk,
-            "issued_id": open_program_accounts(program=account.program, now=now)[PointAccount.Kind.ISSUED].pk,
-            "program_id": account.program_id,
-            "usable": usable,
-            "held": held,
-            "award_posting_id": award_posting_id,
-            "source": source,
-            "now": now,
-        },
-    )
-
-
-def _post(statement: str, values: dict[str, Any]) -> Posted:
+    values: dict[str, Any] = {
+        "account_id": account.pk,
+        "issued_id": open_program_accounts(program=account.program, now=now)[PointAccount.Kind.ISSUED].pk,
+        "program_id": account.program_id,
+        "usable": usable,
+        "held": held,
+        "award_posting_id": award_posting_id,
+        "source": source,
+        "now": now,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(CLAW_BACK, values)
         row = cursor.fetchone()
     if row is None:
-        raise PointAccount.DoesNotExist(f"account {values['account_id']}")
+        raise PointAccount.DoesNotExist(f"account {account.pk}")
     return Posted(*row)
 
 
@@ -281,48 +273,19 @@ def shift(
     return posting
 
 
-def lapse(*, account_ids: Sequence[int], as_of: datetime, now: datetime) -> int:
-    """Expire what is left of these members' lots whose last moment is before `as_of`; returns how many lots."""
-    return _post_many(LAPSE, account_ids=account_ids, as_of=as_of, now=now)
-
-
-def free(*, account_ids: Sequence[int], as_of: datetime, now: datetime) -> int:
-    """Make usable these members' lots on hold until `as_of` or before; returns how many lots."""
-    return _post_many(FREE, account_ids=account_ids, as_of=as_of, now=now)
-
-
-def _post_many(statement: str, *, account_ids: Sequence[int], as_of: datetime, now: datetime) -> int:
-    """Lock first, in ascending id; only a statement begun after that sees what the locks protect."""
-    accounts = PointAccount.objects.select_for_update(no_key=True).filter(pk__in=account_ids).order_by("pk")
-    programs = {account.program_id for account in accounts}
-    for program in Program.objects.filter(pk__in=programs):
-        open_program_accounts(program=program, now=now)
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {"account_ids": list(account_ids), "as_of": as_of, "now": now})
-        return int(cursor.fetchone()[0])
-
-
 def lock(*, member_id: int) -> PointAccount:
     """The member's account under its row lock, until the caller's block ends."""
     return _locked().get(member_id=member_id)
-
-
-def lock_all(*, member_ids: Collection[int]) -> None:
-    """The accounts of several members, in one order for everybody, until the caller's block ends."""
-    accounts = PointAccount.objects.select_for_update(no_key=True).filter(member__in=member_ids)
-    list(accounts.order_by("pk").values_list("pk"))
 
 
 def lock_account(*, account_id: int) -> PointAccount:
     return _locked().get(pk=account_id)
 
 
-def take_lock(*, account_id: int) -> None:
-    """The row lock alone, for the hot path."""
+def take_locks(*, account_ids: Collection[int]) -> None:
+    """The row locks alone, for the hot path; of several in one order for everybody, until the caller's block ends."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT FROM ledger_pointaccount WHERE id = %(id)s FOR NO KEY UPDATE", {"id": account_id}
-        )
+        cursor.execute(TAKE_LOCKS, {"ids": columns.numbers(sorted(account_ids))})
 
 
 def _locked() -> QuerySet[PointAccount]:
@@ -366,6 +329,12 @@ def open_pending(*, account: PointAccount, now: datetime) -> PointAccount:
         },
     )
     return pending
+
+
+def open_pendings(*, account_ids: Collection[int], now: datetime) -> None:
+    """The same for several members, whose accounts the caller has locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(OPEN_PENDINGS, {"ids": columns.numbers(account_ids), "now": now})
 
 
 def open_program_accounts(*, program: Program, now: datetime) -> dict[str, PointAccount]:

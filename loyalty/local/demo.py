@@ -81,7 +81,7 @@ def _seed(installation: Installation) -> tuple[list[str], str]:
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
             new.write(secrets.token_urlsafe(9))
     password = file.read_text()
-    said = json.loads(_manage(installation, "seed_demo", "--group", "all", DEMO_PASSWORD=password))
+    said = json.loads(_manage(installation, "seed_demo", "--group", "all", "--week", DEMO_PASSWORD=password))
     return said["logins"], password
 
 

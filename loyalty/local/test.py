@@ -1,4 +1,4 @@
-"""`./run test`: all tests on throw-away servers. A missing service ends it with a sentence, not with less."""
+"""`./run test`: all tests on throw-away servers, in two processes. A missing service ends it with a sentence."""
 
 import os
 import shutil
@@ -15,6 +15,9 @@ from loyalty.local.installation import Installation
 # These would let a developer's own settings leak into the tests.
 OURS = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "LOYALTY_HOME", "LOYALTY_ENV", "PORT"}
 OURS |= {"SECRET_KEY", "LOYALTY_KEYS", "ALLOWED_HOSTS", "CLOCK_OFFSET_SECONDS"}
+
+# One for whole installations and browsers, one for the rest. Tests that are named run in a single one.
+TWO_PROCESSES = ["-n", "2", "--dist", "loadgroup", "--durations", "25"]
 
 
 def main(arguments: list[str]) -> int:
@@ -37,7 +40,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str], variables: dict[str, str]) -> int:
-    child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=variables)
+    chosen = arguments or TWO_PROCESSES
+    child = subprocess.Popen([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, env=variables)
     try:
         return child.wait()
     except processes.StopRequested:

@@ -1,16 +1,25 @@
-"""Screens of review: the duplicate desk, and the decisions taken on it, which nobody edits."""
+"""Screens of review: the duplicate desk, spot checks, daily mails, decisions, adjustments, provider files' columns."""
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.models import DuplicateCase
+from loyalty.review import (
+    adjustment_screens,  # noqa: F401  (registers its screen)
+    finding_screens,  # noqa: F401  (registers its screen)
+)
 from loyalty.review.case_desk import DuplicateCaseAdmin
-from loyalty.review.models import Decision
+from loyalty.review.daily_mail_screens import DailyMailAdmin
+from loyalty.review.models import DailyMail, Decision, ProviderColumn, SpotCheck
+from loyalty.review.spot_check_desk import SpotCheckAdmin
 from pms import formats, scoping
 from pms.filters import day_of
 from pms.records import RecordAdmin
+from pms.scoping import ScopedModelAdmin
 
 admin.site.register(DuplicateCase, DuplicateCaseAdmin)
+admin.site.register(SpotCheck, SpotCheckAdmin)
+admin.site.register(DailyMail, DailyMailAdmin)
 
 
 @admin.register(Decision)
@@ -58,3 +67,21 @@ class DecisionAdmin(RecordAdmin):
 
 def _change(before: int, after: int) -> str:
     return formats.column(f"{formats.number(before)} → {formats.number(after)}")
+
+
+@admin.register(ProviderColumn)
+class ProviderColumnAdmin(ScopedModelAdmin):
+    """Headings that a provider's files use beside the published ones."""
+
+    screen_name = _("Columns of provider files")
+    group_path = "program__group"
+    is_addable = True
+    is_changeable = True
+    list_display = ("heading", "field", "program")
+    list_select_related = ("program",)
+    search_fields = ("heading",)
+    ordering = ("program", "heading")
+    sortable_by = ()
+    empty_words = _(
+        "The published headings are known. If a provider's files use others, say here which column each one is."
+    )

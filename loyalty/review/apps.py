@@ -11,5 +11,6 @@ class ReviewConfig(AppConfig):
     verbose_name = _("Review")
 
     def ready(self) -> None:
-        # Registers its figure of the front page.
+        # Register its figure of the front page, and why points by hand moved.
         import_module("loyalty.review.duplicates_today")
+        import_module("loyalty.review.adjustment_words")

@@ -23,6 +23,7 @@ from loyalty.review.cases import (
     StoreUnknown,
 )
 from loyalty.review.models import Decision
+from loyalty.review.pattern_screens import PatternFilter, PatternPages
 from loyalty.review.report_screens import ReportPages
 from pms import clock, formats, scoping
 from pms.filters import OpenFilter
@@ -105,12 +106,12 @@ def _is_decided(case: DuplicateCase) -> bool:
     return not case.is_waiting
 
 
-class DuplicateCaseAdmin(ReportPages, RecordAdmin):
+class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
     screen_name = gettext_lazy("Duplicates")
     mall_path = "mall"
-    list_display = ("number", "opened", "member_name", "amount", "done", "likeness", "stake", "state_pill")
-    list_select_related = ("transaction__member", "assignee")
-    list_filter = (OpenFilter, "verdict", ("mall", scoping.ScopedFilter))
+    list_display = ("record", "opened", "member_name", "amount", "done", "state_pill")
+    list_select_related = ("transaction__member", "transaction__store", "assignee")
+    list_filter = (OpenFilter, "verdict", ("mall", scoping.ScopedFilter), PatternFilter)
     search_fields = ("=transaction__payment_number", "=transaction__receipt_number")
     search_help_text = gettext_lazy("Bill number, in full")
     ordering = ("-opened_at",)
@@ -211,6 +212,10 @@ class DuplicateCaseAdmin(ReportPages, RecordAdmin):
         messages.success(request, _("%(done)s decided; %(late)s were decided by somebody else.") % done)
 
     @admin.display(description=gettext_lazy("record"))
+    def record(self, case: DuplicateCase) -> str:
+        store = case.transaction.store
+        return formats.two_lines(self.number(case), formats.name_of(store) if store else "")
+
     def number(self, case: DuplicateCase) -> str:
         one = case.transaction
         return one.payment_number or one.receipt_number or one.acquirer_number or f"#{one.pk}"
@@ -222,19 +227,16 @@ class DuplicateCaseAdmin(ReportPages, RecordAdmin):
 
     @admin.display(description=gettext_lazy("amount"))
     def amount(self, case: DuplicateCase) -> str:
-        return formats.column(formats.money(case.transaction.amount_cents, case.transaction.currency))
+        """With the points that hang on it."""
+        money = formats.money(case.transaction.amount_cents, case.transaction.currency)
+        return formats.column(formats.two_lines(money, formats.points(case.points_at_stake)))
 
     @admin.display(description=gettext_lazy("at once"))
     def done(self, case: DuplicateCase) -> str:
-        return formats.pill(case_story.DONE_TONES[case.verdict], case.get_verdict_display())
-
-    @admin.display(description=gettext_lazy("score"))
-    def likeness(self, case: DuplicateCase) -> str:
-        return formats.column(formats.number(case.score))
-
-    @admin.display(description=gettext_lazy("points at stake"))
-    def stake(self, case: DuplicateCase) -> str:
-        return formats.column(formats.number(case.points_at_stake))
+        """With how alike they are, where that and not a number tells them."""
+        pill = formats.pill(case_story.DONE_TONES[case.verdict], case.get_verdict_display())
+        score = _("%(score)s of 100") % {"score": case.score} if case.parts else ""
+        return formats.two_lines(pill, score)
 
     @admin.display(description=gettext_lazy("state"))
     def state_pill(self, case: DuplicateCase) -> str:

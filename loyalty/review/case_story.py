@@ -3,11 +3,12 @@
 The earlier record is shown only to those who see its mall.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.html import strip_tags
 from django.utils.translation import gettext as _
 
 from loyalty.earning import likeness, settlement, transaction_story
@@ -31,12 +32,28 @@ def is_visible(request: HttpRequest, purchase: Transaction) -> bool:
 def sides(request: HttpRequest, case: DuplicateCase) -> Panel:
     is_seen = is_visible(request, case.earlier)
     ours, theirs = _side(request, case.transaction), _side(request, case.earlier)
+    telling = set(_telling(case)) if is_seen else set()
     rows = [
         {"label": label, "ours": one, "theirs": other if is_seen else _("of another mall"),
-         "differs": one != other or not is_seen}
+         "differs": strip_tags(str(one)) != strip_tags(str(other)) or not is_seen, "is_telling": label in telling}
         for (label, one), (_label, other) in zip(ours, theirs, strict=True)
     ]  # fmt: skip
     return Panel(title=_("Side by side"), template="sides", content={"rows": rows})
+
+
+def _telling(case: DuplicateCase) -> Iterator[object]:
+    """What would be the same if the purchase were; two records of anything differ in the rest."""
+    ours, theirs = case.transaction, case.earlier
+    if ours.member_id != theirs.member_id:
+        yield _("Member")
+    if (ours.amount_cents, ours.currency) != (theirs.amount_cents, theirs.currency):
+        yield _("Amount")
+    if ours.store_id != theirs.store_id:
+        yield _("Store")
+    if ours.paid_at != theirs.paid_at:
+        yield _("Paid")
+    if ours.tender and theirs.tender and ours.tender != theirs.tender:
+        yield _("Paid with")
 
 
 def _side(request: HttpRequest, one: Transaction) -> list[tuple[object, object]]:
@@ -61,28 +78,39 @@ def _side(request: HttpRequest, one: Transaction) -> list[tuple[object, object]]
 def evidence(_request: HttpRequest, case: DuplicateCase) -> Panel:
     if not case.parts:
         return Panel(title=_("Why it was stopped"), template="evidence", content={"said": _same_number(case)})
-    return Panel(
-        title=_("How alike they are"), template="evidence",
-        content={"score": case.score, "bars": list(_bars(case)), "parts": [_part(part) for part in case.parts]},
-    )  # fmt: skip
+    return likeness_panel(score=case.score, parts=case.parts)
+
+
+def likeness_panel(*, score: int, parts: Sequence[dict[str, Any]]) -> Panel:
+    """The score as a bar, and its parts in words."""
+    content = {"score": score, "bars": list(_bars(score, parts)), "parts": [_part(part) for part in parts]}
+    return Panel(title=_("How alike they are"), template="evidence", content=content)
 
 
 def _same_number(case: DuplicateCase) -> str:
-    if case.verdict == DuplicateCase.Verdict.CONFLICT:
-        return _("Both carry the same number, but the content or the member differs.")
-    return _("Both carry the same number and say the same.")
+    if case.verdict != DuplicateCase.Verdict.CONFLICT:
+        return _("Both carry the same number and say the same.")
+    ours, theirs = case.transaction, case.earlier
+    said = [_("Both carry the same number.")]
+    if ours.member_id != theirs.member_id:
+        said.append(_("Another member claims it."))
+    if (ours.amount_cents, ours.currency) != (theirs.amount_cents, theirs.currency):
+        said.append(_("The amounts differ."))
+    if ours.store_id and theirs.store_id and ours.store_id != theirs.store_id:
+        said.append(_("The stores differ."))
+    return " ".join(said)
 
 
-def _bars(case: DuplicateCase) -> Iterator[dict[str, object]]:
+def _bars(score: int, parts: Sequence[dict[str, Any]]) -> Iterator[dict[str, object]]:
     """Where each piece of evidence stands on a bar of 100; what counts against ends at the score."""
     start = 0
-    for place, part in enumerate(case.parts):
+    for place, part in enumerate(parts):
         points = int(part["points"])
         if points > 0:
             yield {"x": start, "width": min(points, 100 - start), "place": place % 5}
             start = min(100, start + points)
-    if start > case.score:
-        yield {"x": case.score, "width": start - case.score, "place": "minus"}
+    if start > score:
+        yield {"x": score, "width": start - score, "place": "minus"}
 
 
 def _part(part: dict[str, Any]) -> dict[str, object]:

@@ -40,7 +40,7 @@ def as_csv(breakdowns: Sequence[Breakdown]) -> bytes:
     writer.writerow([_("Breakdown"), *_headings()])
     for breakdown in breakdowns:
         for line in breakdown.lines:
-            writer.writerow([_plain(cell) for cell in (breakdown.title, *_cells(line))])
+            writer.writerow([plain(cell) for cell in (breakdown.title, *_cells(line))])
     return file.getvalue().encode("utf-8-sig")
 
 
@@ -101,12 +101,15 @@ def _oldest(sums: Sums) -> str:
     return f"{sums.oldest_at.astimezone(clock.HONG_KONG):%Y-%m-%d %H:%M}" if sums.oldest_at else ""
 
 
-def _plain(cell: Cell) -> str:
+def plain(cell: Cell) -> str:
+    """As a cell of a CSV file: nothing that begins like a formula, but figures."""
     if isinstance(cell, float):
         return f"{cell:.1%}"
     if isinstance(cell, Decimal):
         return f"{cell:.2f}"
     text = "" if cell is None else str(cell)
+    if isinstance(cell, int):
+        return text
     return f"'{text}" if text.startswith(DANGEROUS) else text
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 
 from django.utils.text import capfirst
@@ -18,6 +19,7 @@ class Line:
     name_en: str
     name_zh: str
     sums: Sums
+    day: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,9 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def _days(report: Report) -> list[Line]:
-    return [Line(name_en=f"{day}", name_zh=f"{day}", sums=sums) for day, sums in report.by_day.items()]
+    return [
+        Line(name_en=f"{day}", name_zh=f"{day}", sums=sums, day=day) for day, sums in report.by_day.items()
+    ]
 
 
 def _line(said: Callable[[], str], sums: Sums) -> Line:

@@ -39,7 +39,7 @@ def _oldest(sums: Sums) -> object:
 def by_day(report: Report, since: date, until: date) -> dict[str, list[Any]]:
     """Every day of the period, days without a case too. Money in whole dollars and cents, as the axis says it."""
     days = [since + timedelta(days=at) for at in range((until - since).days + 1)]
-    return _series([f"{day:%m-%d}" for day in days], [report.by_day.get(day, Sums()) for day in days])
+    return _series([str(formats.day(day)) for day in days], [report.by_day.get(day, Sums()) for day in days])
 
 
 def by_month(report: Report, since: date, until: date) -> dict[str, list[Any]]:
@@ -100,10 +100,15 @@ def table(breakdown: Breakdown) -> Panel:
 def _row(line: Line) -> tuple[object, ...]:
     sums = line.sums
     return (
-        formats.name_of(line), formats.number(sums.cases), formats.number(sums.stopped),
+        _said(line), formats.number(sums.cases), formats.number(sums.stopped),
         formats.number(sums.waiting), _share(sums), formats.number(sums.points_saved),
         formats.money(sums.cents_saved),
     )  # fmt: skip
+
+
+def _said(line: Line) -> str:
+    """Days as people say them; the files keep them sortable."""
+    return formats.day(line.day) if line.day else formats.name_of(line)
 
 
 def _share(sums: Sums) -> str:

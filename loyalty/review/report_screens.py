@@ -19,7 +19,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from loyalty.earning.models import Transaction
-from loyalty.review import report_files, report_lines, report_panels, report_run_screens, reports
+from loyalty.review import (
+    report_files,
+    report_lines,
+    report_panels,
+    report_run_screens,
+    reports,
+    spot_check_story,
+    spot_checks,
+)
 from loyalty.review.reports import Question
 from pms import clock, formats, scoping
 from pms.models import Mall
@@ -81,8 +89,8 @@ class ReportForm(forms.Form):
         malls = {asked["mall"].pk} if asked["mall"] else scoping.sight_of(request).mall_ids
         return Question(
             mall_ids=malls,
-            since=_midnight(asked["since"]),
-            until=_midnight(asked["until"]) + timedelta(days=1),
+            since=midnight(asked["since"]),
+            until=midnight(asked["until"]) + timedelta(days=1),
             channel=asked["channel"],
         )
 
@@ -168,8 +176,16 @@ def _tell(question: Question, *, now: datetime) -> Told:
     return Told(
         figures=report_panels.figures(report.total),
         series=report_panels.by_day(report, *report_panels.days_of(question.since, question.until)),
-        panels=[report_panels.open_now(ages), *tables],
+        panels=[report_panels.open_now(ages), *tables, _precision(question)],
     )
+
+
+def _precision(question: Question) -> Panel:
+    """How far the verdicts that no person took can be trusted."""
+    found = spot_checks.precision(
+        mall_ids=question.mall_ids, since=question.since, until=question.until, channel=question.channel
+    )
+    return spot_check_story.precision(found)
 
 
 def _files(form: ReportForm) -> list[tuple[str, str]]:
@@ -184,5 +200,5 @@ def _today() -> date:
     return clock.now().astimezone(clock.HONG_KONG).date()
 
 
-def _midnight(day: date) -> datetime:
+def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), clock.HONG_KONG)

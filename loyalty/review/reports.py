@@ -74,21 +74,16 @@ class Sums:
 
     def __add__(self, other: "Sums") -> "Sums":
         known = [at for at in (self.oldest_at, other.oldest_at) if at]
-        return Sums(
-            cases=self.cases + other.cases,
-            stopped=self.stopped + other.stopped,
-            waiting=self.waiting + other.waiting,
-            checked=self.checked + other.checked,
-            different=self.different + other.different,
-            points_saved=self.points_saved + other.points_saved,
-            cents_saved=self.cents_saved + other.cents_saved,
-            oldest_at=min(known, default=None),
-        )
+        counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTED}
+        return Sums(**counts, oldest_at=min(known, default=None))
 
     @property
     def false_positives(self) -> float | None:
         """Share of what people found to be two purchases; None while they have decided nothing."""
         return self.different / self.checked if self.checked else None
+
+
+COUNTED = ("cases", "stopped", "waiting", "checked", "different", "points_saved", "cents_saved")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +113,7 @@ class Stopped:
 
 
 def duplicates(question: Question) -> Report:
-    asked = {
+    asked: dict[str, list[int] | datetime | str] = {
         "mall_ids": sorted(question.mall_ids), "since": question.since, "until": question.until,
         "channel": question.channel,
     }  # fmt: skip

@@ -15,7 +15,7 @@ async function move() {
     if (!shown.is_open) return location.reload();
     const progress = bar.querySelector("progress");
     progress.max = shown.transactions || 1;
-    progress.value = shown.judged;
+    if (shown.transactions) progress.value = shown.judged;
     bar.querySelector("[role=status]").textContent = shown.said;
   } catch { /* the next round tries again */ }
 }

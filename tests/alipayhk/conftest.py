@@ -8,6 +8,7 @@ import pytest
 from alipayhk.simulator import twin
 from alipayhk.simulator.server import SimulatorServer
 from tests.alipayhk.gateway import Gateway
+from tests.alipayhk.picking import Picker, new_picker
 from tests.alipayhk.raw_gateway import RawGateway
 
 
@@ -37,3 +38,8 @@ def raw_gateway(running_gateway: Gateway) -> Iterator[RawGateway]:
     made = RawGateway(running_gateway.twin.keys)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def picker(gateway: Gateway) -> Picker:
+    return new_picker(gateway)

@@ -18,6 +18,7 @@ from tests.factories import (
     NotificationFactory,
     PassCallFactory,
     PassUpdateFactory,
+    UploadBatchFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +39,11 @@ def same_key_twice(**fields: Any) -> object:
     return NotificationFactory.create(
         mall=first.mall, credential=first.credential, key=first.key, raw_body=first.raw_body, **fields
     )
+
+
+def same_batch() -> object:
+    batch = UploadBatchFactory.create()
+    return UploadBatchFactory.create(wallet_pass=batch.wallet_pass, number=batch.number)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,9 @@ def same_key_twice(**fields: Any) -> object:
         ),
         ("alipayhk_passupdate_lease_has_an_end", lambda: PassUpdateFactory.create(lease=uuid4())),
         ("alipayhk_passupdate_lease_has_an_end", lambda: PassUpdateFactory.create(leased_until_at=MOMENT)),
+        ("alipayhk_uploadbatch_once_per_card", same_batch),
+        ("alipayhk_uploadbatch_state_is_known", lambda: UploadBatchFactory.create(state="LOST")),
+        ("alipayhk_uploadbatch_seen_by_somebody", lambda: UploadBatchFactory.create(state="SEEN")),
         ("alipayhk_circuit_open_is_probed", lambda: CircuitFactory.create(opened_at=MOMENT, probe_at=None)),
     ],
 )

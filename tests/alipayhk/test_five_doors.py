@@ -35,7 +35,7 @@ from tests import factories
 from tests.alipayhk import gateway as outbound
 from tests.alipayhk import wallet
 from tests.alipayhk.gateway import Gateway
-from tests.alipayhk.test_uploads import TOKEN, bill
+from tests.alipayhk.picking import TOKEN, bill
 from tests.alipayhk.wallet import Wallet
 from tests.databases import Database
 from tests.loyalty.doors import files

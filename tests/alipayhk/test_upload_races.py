@@ -12,7 +12,7 @@ from django.db.transaction import atomic
 
 from loyalty.earning.models import Award, Transaction
 from tests.alipayhk.gateway import Gateway
-from tests.alipayhk.test_uploads import Picker, bill, new_picker
+from tests.alipayhk.picking import Picker, bill, new_picker
 from tests.databases import Database
 
 pytestmark = pytest.mark.timeout(120)

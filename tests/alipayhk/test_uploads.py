@@ -1,120 +1,30 @@
 """A manual upload from the gateway's socket to points: each line's verdict, repeats, overlap, and every fault."""
 
-import io
-import json
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from alipayhk import uploads
-from alipayhk.models import Credential, PassUpdate
-from alipayhk.simulator import times
-from alipayhk.simulator.batches import Batch
-from alipayhk.uploads import Order, Told, Verdict
+from alipayhk.models import PassUpdate
+from alipayhk.uploads import Verdict
 from loyalty.earning.models import DuplicateCase, Transaction
-from members.models import Pass
 from pms import clock
 from tests import factories
 from tests.alipayhk import changes
-from tests.alipayhk import gateway as outbound
-from tests.alipayhk.gateway import Gateway
+from tests.alipayhk.picking import TOKEN, Picker, an_hour_ago, bill, exact, verdicts
 from tests.alipayhk.raw_gateway import RawGateway, result
-from tests.loyalty.earning import programs
-from tests.loyalty.earning.programs import Shopper
 
 pytestmark = pytest.mark.django_db
 
-TOKEN = "planted-access-token"
-
-
-@dataclass
-class Picker:
-    """A member with a card at a mall that the simulator serves, picking payments."""
-
-    gateway: Gateway
-    credential: Credential
-    shopper: Shopper
-
-    @property
-    def wallet_pass(self) -> Pass:
-        return self.shopper.wallet_pass
-
-    def batch(self, *bills: Any, **more: Any) -> Batch:
-        order = {"client_id": self.credential.client_id, "user_id": self.wallet_pass.user_id}
-        return self.gateway.twin.make_batch(
-            order | {"access_token": TOKEN, "app_id": self.credential.app_id, "bills": list(bills)} | more
-        )
-
-    def order(self, batch: Batch, **changes: Any) -> Order:
-        words = {"batch_number": batch.batch_no, "access_token": batch.access_token}
-        return Order(**{"wallet_pass": self.wallet_pass} | words | changes)
-
-    def upload(self, batch: Batch, **changes: Any) -> list[Told]:
-        order = self.order(batch, **changes)
-        return uploads.upload(order=order, credential=self.credential, now=clock.now())
-
-    def balance(self) -> int:
-        return changes.balance(self.wallet_pass.user_id)
-
-    def pays(self, number: str, cents: int = 13890) -> Transaction:
-        """A payment that AlipayHK notified."""
-        award = self.shopper.pays(cents, at=an_hour_ago(), numbers={"PAYMENT": number}, now=clock.now())
-        return award.transaction
-
-
-@pytest.fixture
-def picker(gateway: Gateway) -> Picker:
-    return new_picker(gateway)
-
-
-def new_picker(gateway: Gateway) -> Picker:
-    shopper = programs.shopper("lumina")
-    member = shopper.wallet_pass.member
-    member.joined_at = clock.now() - timedelta(days=400)
-    member.save()
-    mall = shopper.wallet_pass.mall
-    credential = factories.CredentialFactory.create(mall=mall, gateway_url=gateway.url)
-    outbound.give_keys(credential, gateway.twin.keys)
-    outbound.serve(gateway, credential, factories.CardTemplateFactory.create(credential=credential))
-    return Picker(gateway, credential, shopper)
-
-
-def an_hour_ago() -> datetime:
-    return (clock.now() - timedelta(hours=1)).replace(microsecond=0)
-
-
-def bill(number: str, cents: int = 13890, *, at: datetime | None = None, **fields: Any) -> dict[str, Any]:
-    words = {
-        "billNo": number,
-        "orderAmount": {"currency": "HKD", "value": cents},
-        "payTime": times.body_time(at or an_hour_ago()),
-        "pmsLabel": "LP-S12",
-        "outBillNo": None,
-    }
-    return words | fields
-
-
-def exact(picker: Picker, number: str, **fields: Any) -> dict[str, Any]:
-    """A line exactly as it is sent."""
-    words = bill(number) | {"userId": picker.wallet_pass.user_id, "pointsProvider": "ALIPAYHK"} | fields
-    return {name: value for name, value in words.items() if value is not None}
-
-
-def verdicts(told: list[Told]) -> list[str]:
-    return [one.verdict.value for one in told]
-
 
 @contextmanager
-def fails(error: type[uploads.UploadFailed], code: str) -> Iterator[None]:
-    """The upload fails so, and has changed nothing."""
-    with changes.only(), pytest.raises(error) as caught:
+def fails(error: type[uploads.UploadFailed], code: str, *, keeps: str = "") -> Iterator[None]:
+    """The upload fails so, and has changed nothing but the table `keeps`."""
+    with changes.only(*filter(None, [keeps])), pytest.raises(error) as caught:
         yield
     assert caught.value.code == code
     assert TOKEN not in f"{caught.value!r}{caught.value.__cause__!r}"
@@ -139,7 +49,7 @@ def test_the_same_batch_again_tells_the_same_and_changes_nothing(picker: Picker)
     batch = picker.batch(bill("UP-1"), bill("SEEN-1"), bill("UP-3", pmsLabel="NOBODY-KNOWS"))
     first = picker.upload(batch)
 
-    with changes.only():
+    with changes.only("alipayhk_uploadbatch"):
         again = picker.upload(batch)
 
     assert verdicts(again) == verdicts(first) == ["ACCEPTED", "ALREADY_EARNED", "PARKED"]
@@ -217,7 +127,7 @@ def test_each_refusal_has_its_own_verdict_and_says_why_in_both_languages(picker:
 def test_a_payment_without_any_store_claims_nothing_so_that_its_notice_earns(picker: Picker) -> None:
     batch = picker.batch(exact(picker, "UP-1", pmsLabel=None), exact=True)
 
-    with changes.only():
+    with changes.only("alipayhk_uploadbatch"):
         (told,) = picker.upload(batch)
     picker.pays("UP-1")
 
@@ -248,7 +158,7 @@ def test_malformed_lines_are_named_by_their_place_and_the_others_earn(picker: Pi
 
 
 def test_an_empty_batch_is_no_fault(picker: Picker) -> None:
-    with changes.only():
+    with changes.only("alipayhk_uploadbatch"):
         assert picker.upload(picker.batch()) == []
 
 
@@ -303,7 +213,7 @@ def test_an_answer_that_lists_no_payments_where_it_should_is_unreadable(
     picker.credential.gateway_url = raw_gateway.url
     raw_gateway.says(result("SUCCESS", billList={"0": bill("UP-1")}))
 
-    with fails(uploads.AnswerUnreadable, "LINES_MISSING"):
+    with fails(uploads.AnswerUnreadable, "LINES_MISSING", keeps="alipayhk_uploadbatch"):
         picker.upload(picker.batch())
 
 
@@ -370,58 +280,3 @@ def test_the_access_token_is_neither_logged_nor_kept(
     ]
     assert verdicts(told) == ["ACCEPTED"]
     assert not any(TOKEN in text for text in texts)
-
-
-@dataclass
-class Ran:
-    status: int
-    out: str
-    err: str
-
-
-def command(picker: Picker, batch: Batch, monkeypatch: pytest.MonkeyPatch, **changed: str) -> Ran:
-    """`upload_batch` as an operator runs it, with the token on its standard input."""
-    words = {
-        "mall": picker.credential.mall.tag,
-        "member": picker.wallet_pass.user_id,
-        "batch": batch.batch_no,
-    }
-    options = [word for name, value in (words | changed).items() for word in (f"--{name}", value)]
-    out, err, status = io.StringIO(), io.StringIO(), 0
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{batch.access_token}\n"))
-    try:
-        call_command("upload_batch", *options, "--json", stdout=out, stderr=err)
-    except SystemExit as end:
-        status = int(str(end.code))
-    return Ran(status, out.getvalue(), err.getvalue())
-
-
-def test_the_command_tells_each_line_and_no_points_twice(
-    picker: Picker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = picker.batch(bill("UP-1"), bill("UP-2", 5))
-
-    ran, again = command(picker, batch, monkeypatch), command(picker, batch, monkeypatch)
-
-    told = json.loads(ran.out)
-    assert (ran.status, told["batch"], told["points"]) == (0, batch.batch_no, 138)
-    assert [line["verdict"] for line in told["lines"]] == ["ACCEPTED", "NO_POINTS"]
-    assert json.loads(again.out)["points"] == 0
-    assert picker.balance() == 138
-
-
-def test_the_command_says_what_failed_and_changes_nothing(
-    picker: Picker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = picker.batch(bill("UP-1"))
-    picker.gateway.fault("system_error_before", user_id=picker.wallet_pass.user_id)
-
-    with changes.only():
-        busy = command(picker, batch, monkeypatch)
-        nowhere = command(picker, batch, monkeypatch, mall="no-such-mall")
-        nobody = command(picker, batch, monkeypatch, member="2160000000000000")
-
-    assert (busy.status, nowhere.status, nobody.status) == (1, 2, 2)
-    assert busy.err.startswith("SYSTEM_ERROR: AlipayHK had an error of its own")
-    assert "no-such-mall" in nowhere.err
-    assert "2160000000000000" in nobody.err

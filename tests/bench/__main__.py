@@ -11,7 +11,7 @@ from loyalty.local import processes
 
 django.setup()
 
-from tests.bench import figures, measuring  # noqa: E402 - the models of what is measured need Django first
+from tests.bench import figures, measuring, receipts  # noqa: E402 - the models of what is measured need Django first
 
 
 def main(arguments: list[str]) -> int:
@@ -20,12 +20,17 @@ def main(arguments: list[str]) -> int:
         "--quick", action="store_true", help="20,000 members, rounds of 4 s, no steady traffic"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
+    parser.add_argument(
+        "--receipts", type=int, metavar="ROWS", help="only a receipt file of so many rows: seconds and memory"
+    )
     options = parser.parse_args(arguments)
     # A stop must unwind everything that was started, down to the servers of a whole installation.
     processes.stop_on_signals()
     try:
+        if options.receipts:
+            return 0 if receipts.measure(options.receipts) else 1
         report = measuring.measure(measuring.QUICK if options.quick else measuring.FULL)
-    except measuring.FAILURES as error:
+    except (*measuring.FAILURES, receipts.ReceiptsFailed) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except processes.StopRequested:

@@ -3,13 +3,17 @@
 By the server's own clock: on a crowded machine the way there and back says more about the neighbors.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from random import Random
 from typing import Any
 
 import psycopg
 
-from loyalty.earning import likeness, suspects
+from loyalty.earning import suspects
+from loyalty.earning.models import Transaction
+from loyalty.earning.purchases import Purchase
+from loyalty.earning.suspects import Sought
 from tests.bench.figures import Waits
 
 PROBES, WARM_UP = 400, 40
@@ -30,17 +34,17 @@ def measure(url: str, *, probes: int = PROBES) -> Waits:
     return Waits(tuple(seconds[WARM_UP:]))
 
 
-def _seconds(cursor: Any, values: dict[str, Any]) -> float:
+def _seconds(cursor: Any, values: Mapping[str, Any]) -> float:
     cursor.execute("EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + suspects.CANDIDATES, values)
     [[[plan]]] = cursor.fetchall()
     return float(plan["Execution Time"]) / 1000
 
 
-def _values(group_id: int, member_id: int, store_id: int, cents: int, paid_at: datetime) -> dict[str, Any]:
+def _values(group_id: int, member_id: int, store_id: int, cents: int, paid_at: datetime) -> Mapping[str, Any]:
     """A receipt without any number, which leaves out nothing that it may be like."""
-    since, until = likeness.window(paid_at)
-    return {
-        "group_id": group_id, "member_id": member_id, "store_id": store_id, "amount_cents": cents, "since": since,
-        "until": until, "states": list(suspects.PAID_STATES), "currency": "HKD", "own_id": 0, "has_payment": False,
-        "has_mainland": False, "has_acquirer": False, "user_id": "",
-    }  # fmt: skip
+    receipt = Purchase(
+        group_id=group_id, mall_id=0, channel=Transaction.Channel.COUNTER, member_id=member_id,
+        amount_cents=cents, currency="HKD", paid_at=paid_at, numbers={},
+        store_label="", merchant_id="", merchant_name="",
+    )  # fmt: skip
+    return suspects.values([Sought(purchase=receipt, member_id=member_id, store_id=store_id)])

@@ -51,7 +51,18 @@ from tests.factories.purchases import (
     RuleVersionFactory,
     TransactionFactory,
 )
-from tests.factories.review import DecisionFactory, ReportRunFactory
+from tests.factories.review import (
+    AdjustmentRequestFactory,
+    DailyMailFactory,
+    DecisionFactory,
+    FindingFactory,
+    ProviderColumnFactory,
+    ProviderRowFactory,
+    ReconciliationFactory,
+    ReconciliationPieceFactory,
+    ReportRunFactory,
+    SpotCheckFactory,
+)
 from tests.factories.wire import (
     CardTemplateFactory,
     CircuitFactory,
@@ -61,12 +72,14 @@ from tests.factories.wire import (
     PassCallFactory,
     PassUpdateFactory,
     SeenSignatureFactory,
+    UploadBatchFactory,
     key_pair,
 )
 
 __all__ = [
     "MOMENT",
     "PASSWORD",
+    "AdjustmentRequestFactory",
     "AwardFactory",
     "BacktestRunFactory",
     "BudgetUseFactory",
@@ -79,9 +92,11 @@ __all__ = [
     "CounterEntryFactory",
     "CredentialFactory",
     "CredentialKeyFactory",
+    "DailyMailFactory",
     "DecisionFactory",
     "DuplicateCaseFactory",
     "ExpiryNoticeFactory",
+    "FindingFactory",
     "ImportChunkFactory",
     "ImportJobFactory",
     "ImportRowFactory",
@@ -105,6 +120,10 @@ __all__ = [
     "ProgramAccountFactory",
     "ProgramFactory",
     "ProofRunFactory",
+    "ProviderColumnFactory",
+    "ProviderRowFactory",
+    "ReconciliationFactory",
+    "ReconciliationPieceFactory",
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
@@ -112,9 +131,11 @@ __all__ = [
     "RuleFactory",
     "RuleVersionFactory",
     "SeenSignatureFactory",
+    "SpotCheckFactory",
     "StoreFactory",
     "TierFactory",
     "TransactionFactory",
+    "UploadBatchFactory",
     "UserFactory",
     "key_pair",
 ]

@@ -18,6 +18,7 @@ from alipayhk.models import (
     PassCall,
     PassUpdate,
     SeenSignature,
+    UploadBatch,
 )
 from tests.factories.moment import MOMENT
 from tests.factories.people import PassFactory
@@ -141,3 +142,15 @@ class SeenSignatureFactory(DjangoModelFactory[SeenSignature]):
 
     digest = factory.Sequence(lambda n: hashlib.sha256(f"{n}".encode()).digest())
     seen_at = MOMENT
+
+
+class UploadBatchFactory(DjangoModelFactory[UploadBatch]):
+    class Meta:
+        model = UploadBatch
+
+    wallet_pass = factory.SubFactory(PassFactory)
+    mall = factory.SelfAttribute("wallet_pass.mall")
+    number = factory.Sequence(lambda n: f"2023032800090060001000000{n:06}")
+    state = UploadBatch.State.DONE
+    raw_answer = b"{}"
+    fetched_at = MOMENT

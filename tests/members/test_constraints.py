@@ -83,6 +83,7 @@ def tier_that_ends_early() -> object:
         ("members_program_redemption_positive", lambda: ProgramFactory.create(redemption_min_points=0)),
         ("members_program_likeness_rises", lambda: ProgramFactory.create(duplicate_flag_score=90)),
         ("members_program_likeness_rises", lambda: ProgramFactory.create(duplicate_block_score=80)),
+        ("members_program_percent_to_100", lambda: ProgramFactory.create(spot_check_percent=101)),
         ("members_tier_one_per_code", same_tier_code),
         ("members_tier_one_per_spend", same_tier_spend),
         ("members_tier_figures_positive", lambda: TierFactory.create(factor_numerator=0)),

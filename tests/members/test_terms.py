@@ -63,6 +63,28 @@ def test_a_manager_of_the_group_changes_the_terms_and_the_page_tells_who_and_wha
     assert User.objects.get(mall_staff__group=program.group).username in told
 
 
+def test_scores_and_the_share_of_checks_are_terms_and_a_block_may_be_taken_out_again(
+    program: Program, manager: Client
+) -> None:
+    scores = {"duplicate_flag_score": 70, "duplicate_hold_score": 90, "duplicate_block_score": 95}
+    answer = manager.post(
+        form_of(program),
+        typed(manager, form_of(program)) | scores | {"spot_check_percent": 20, "expiry_count": 0},
+    )
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    program.refresh_from_db()
+    assert (program.duplicate_flag_score, program.duplicate_hold_score) == (70, 90)
+    assert (program.duplicate_block_score, program.spot_check_percent) == (95, 20)
+
+    without = {"duplicate_block_score": "", "expiry_count": 0}
+    manager.post(form_of(program), typed(manager, form_of(program)) | without)
+
+    program.refresh_from_db()
+    told = manager.get(page_of(program)).content.decode()
+    assert program.duplicate_block_score is None
+    assert "from 70 of 100" in told and "20 %" in told
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -74,6 +96,10 @@ def test_a_manager_of_the_group_changes_the_terms_and_the_page_tells_who_and_wha
         ({"manual_window_days": 0}, "manual_window_days"),
         ({"negative_balance": "WHATEVER"}, "negative_balance"),
         ({"joining_grace_days": -1}, "joining_grace_days"),
+        ({"spot_check_percent": 101}, "spot_check_percent"),
+        ({"duplicate_flag_score": 0}, "duplicate_flag_score"),
+        ({"duplicate_flag_score": 90}, "duplicate_hold_score"),
+        ({"duplicate_block_score": 80}, "duplicate_block_score"),
     ],
 )
 def test_what_cannot_be_is_refused_by_the_field(

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db.transaction import atomic
 
-from alipayhk import demo_malls, registration
+from alipayhk import demo_malls, demo_week, registration
 from alipayhk.demo_malls import DemoGroup
 from loyalty.earning import program_files
 from loyalty.ledger import postings
@@ -40,11 +40,16 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--password", help="of all demo logins; else DEMO_PASSWORD, else one is made up and printed"
         )
+        parser.add_argument(
+            "--week", action="store_true", help="with --group all: also a week of purchases that came twice"
+        )
 
     @atomic
-    def handle(self, *_: object, group: str, password: str | None, **__: object) -> None:
+    def handle(self, *_: object, group: str, password: str | None, week: bool, **__: object) -> None:
         if settings.IS_PRODUCTION:
             self.refuse("seed_demo makes logins with a known password; it is refused in production.")
+        if week and group != ALL:
+            self.refuse("--week needs --group all: it plays in all demo groups.")
         password = password or os.environ.get("DEMO_PASSWORD") or secrets.token_urlsafe(9)
         now = clock.now()
         wanted = [demo for name, demo in demo_malls.GROUPS.items() if group in (name, ALL)]
@@ -55,6 +60,8 @@ class Command(OperatorCommand):
         for name, role, is_of_mall in STAFF:
             _appoint(groups, name, role, password, is_of_mall=is_of_mall)
         names = [ADMIN, *(name for name, _role, _is_of_mall in STAFF)]
+        if week:
+            demo_week.play(now=now)
         self.stdout.write(json.dumps({"created": len(created), "logins": names, "password": password}))
 
 

@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
                 ('idempotency_key', models.CharField(max_length=128, verbose_name='idempotency key')),
                 ('digest', models.CharField(max_length=64, verbose_name='digest of the body')),
                 ('reference', models.CharField(max_length=36, unique=True, verbose_name='reference')),
-                ('answer', models.JSONField(verbose_name='answer')),
+                ('answer', models.JSONField(blank=True, verbose_name='answer')),
                 ('answered_at', models.DateTimeField(verbose_name='answered')),
                 ('partner_key', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='requests', to='doors.partnerkey', verbose_name='partner key')),
                 ('transaction', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='earning.transaction', verbose_name='transaction')),

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Sum
 from django.test import Client
 
 from loyalty.ledger.models import PointAccount
-from members.models import Member
+from members.models import Member, Program
 from pms import clock
 from pms.models import Mall, MallStaff, Store
 from tests import factories
@@ -29,6 +30,16 @@ class Desk:
         account = PointAccount.objects.filter(member=self.member).first()
         return account.balance or 0 if account else 0
 
+    @property
+    def balances(self) -> int:
+        """Of all members together."""
+        accounts = PointAccount.objects.filter(member__program=self.member.program)
+        return accounts.aggregate(sum=Sum("balance"))["sum"] or 0
+
+    def regulars(self, many: int) -> list[Member]:
+        """Members with nothing in common, whose equal receipts are not likely one purchase."""
+        return [regular(self.member.program) for _ in range(many)]
+
     def staff(self, role: str = MallStaff.Role.COUNTER, mall: Mall | None = None) -> Client:
         found = mall or self.mall
         client = Client()
@@ -39,13 +50,18 @@ class Desk:
 def lumina() -> Desk:
     """Without the welcome gift, so that a dollar is a point."""
     shopper = programs.shopper("lumina")
-    program = shopper.wallet_pass.program
+    member = regular(shopper.wallet_pass.program, phone="+85291234567")
+    return Desk(shopper, member, shopper.stores["S12"])
+
+
+def regular(program: Program, **fields: object) -> Member:
+    """A member of long standing, with no wallet and the welcome gift behind them."""
     member = factories.MemberFactory.create(
-        program=program, phone="+85291234567", joined_at=clock.now() - timedelta(days=400)
+        program=program, joined_at=clock.now() - timedelta(days=400), **fields
     )
     account = factories.PointAccountFactory.create(member=member)
     factories.CapUseFactory.create(account=account, key=f"{program.rules.get(code='R4').pk}/ever", used=1)
-    return Desk(shopper, member, shopper.stores["S12"])
+    return member
 
 
 def an_hour_ago() -> datetime:

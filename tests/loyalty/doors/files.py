@@ -27,6 +27,12 @@ def cells(place: Desk, number: str | int = "R-1", **fields: Any) -> list[Any]:
     return list(values.values())
 
 
+def rows(place: Desk, many: int) -> list[list[Any]]:
+    """Each by another member."""
+    members = enumerate(place.regulars(many), start=1)
+    return [cells(place, f"R-{turn}", member=member.card_number) for turn, member in members]
+
+
 def as_csv(*rows: list[Any], columns: tuple[str, ...] = COLUMNS) -> bytes:
     return "\n".join(",".join(map(str, row)) for row in (list(columns), *rows)).encode()
 

@@ -1,6 +1,7 @@
 """The counter: checked before it is saved, saved once, and told when another door had the receipt first."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -182,3 +183,50 @@ def test_both_languages_are_complete(counter: Desk) -> None:
     page = client.post(ADD, typed(counter) | {"do": "check"}, headers={"Accept-Language": "zh-hant"})
 
     assert "輸入收據" in page.content.decode()
+
+
+def test_a_receipt_like_an_earlier_payment_is_warned_of_before_it_is_saved_and_held(counter: Desk) -> None:
+    client, values = counter.staff(), typed(counter, number="", tender="")
+    save(client, values)
+
+    page = check(client, values | {"token": "another"}).content.decode()
+    recorded = Transaction.objects.count()
+    save(client, values | {"token": "another"})
+
+    assert "saved without points until staff have decided" in page
+    assert "100 of 100" in page
+    assert "Save for review, without points" in page
+    assert "Usable at once" not in page
+    assert recorded == 1
+    assert Transaction.objects.get(duplicate_case__isnull=False).state == "HELD"
+    assert counter.balance == 688
+
+
+def test_a_receipt_a_little_like_an_earlier_payment_is_saved_with_points_to_be_checked(counter: Desk) -> None:
+    client, values = counter.staff(), typed(counter, number="", tender="")
+    save(client, values)
+    later = f"{(desk.an_hour_ago() + timedelta(minutes=20)).astimezone(HONG_KONG):%Y-%m-%dT%H:%M}"
+
+    page = check(client, values | {"token": "another", "amount": "700", "paid_at": later}).content.decode()
+
+    assert "saved with points, and staff check it" in page
+    assert "83 of 100" in page
+    assert "Save, to be checked" in page
+    assert "Usable at once" in page
+
+
+@pytest.mark.parametrize("name", ["name_en", "name_zh"])
+def test_a_store_is_found_by_its_name(counter: Desk, name: str) -> None:
+    store = counter.store
+
+    page = check(counter.staff(), typed(counter, store=getattr(store, name).upper())).content.decode()
+
+    assert "688 points" in page
+
+
+def test_a_name_that_several_stores_bear_names_none(counter: Desk) -> None:
+    factories.StoreFactory.create(mall=counter.mall, group=counter.mall.group, name_en=counter.store.name_en)
+
+    page = check(counter.staff(), typed(counter, store=counter.store.name_en)).content.decode()
+
+    assert "Several stores have this code; use the PMS label." in page

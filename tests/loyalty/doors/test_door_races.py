@@ -24,6 +24,7 @@ from loyalty.doors.slips import Slip
 from loyalty.earning import awards, recount
 from loyalty.earning.models import Award, Transaction
 from loyalty.ledger import proof
+from members.models import Member
 from pms import clock
 from tests import factories, source
 from tests.databases import Database
@@ -67,10 +68,10 @@ def assert_sound() -> None:
     assert [breach for breach in found if breach.table != "earning_capuse"] == []
 
 
-def slip(place: Desk, number: str, at: datetime) -> Slip:
+def slip(place: Desk, number: str, at: datetime, member: Member | None = None) -> Slip:
     return Slip(
         store=place.store,
-        member_id=place.member.pk,
+        member_id=(member or place.member).pk,
         channel=Transaction.Channel.COUNTER,
         amount_cents=68800,
         paid_at=at,
@@ -81,17 +82,23 @@ def slip(place: Desk, number: str, at: datetime) -> Slip:
 def test_one_number_through_four_doors_at_one_instant_earns_once(place: Desk) -> None:
     user, at = factories.UserFactory.create(), desk.an_hour_ago().replace(second=0, microsecond=0)
     key, _text = partners.make_key(mall=place.mall, name="Till", by=None, now=clock.now())
-    for number in (BILL.format(turn) for turn in range(12)):
+    for turn, member in enumerate(place.regulars(12)):
+        number = BILL.format(turn)
         body = {
             "number": number.lower(), "store": place.store.code, "amount_cents": 68800, "paid_at": at.isoformat(),
-            "member": place.member.card_number,
+            "member": member.card_number,
         }  # fmt: skip
-        row = files.cells(place, f" {number} ", paid_at=f"{at.astimezone(clock.HONG_KONG):%Y-%m-%d %H:%M}")
+        row = files.cells(
+            place,
+            f" {number} ",
+            member=member.card_number,
+            paid_at=f"{at.astimezone(clock.HONG_KONG):%Y-%m-%d %H:%M}",
+        )
         job = files.checked(place, files.as_csv(row))
         receipts.approve(job=job, now=clock.now())
 
         at_once([
-            partial(counter.save, slip=slip(place, number, at), token=number, by=user, now=clock.now()),
+            partial(counter.save, slip=slip(place, number, at, member=member), token=number, by=user, now=clock.now()),
             partial(partners.take, key=key, idempotency_key=number, body=body, now=clock.now()),
             partial(receipts.run, job_id=job.pk, clock=clock.now),
             partial(_notice, place, number, at),
@@ -134,13 +141,13 @@ def test_one_request_sent_eight_times_at_once_is_one_answer(place: Desk) -> None
 
 
 def test_two_workers_at_one_file_import_each_row_once(place: Desk) -> None:
-    job = files.checked(place, files.as_csv(*[files.cells(place, f"R-{turn}") for turn in range(120)]))
+    job = files.checked(place, files.as_csv(*files.rows(place, 120)))
     receipts.approve(job=job, now=clock.now())
 
     at_once([partial(receipts.run, job_id=job.pk, clock=clock.now)] * 4)
 
     job.refresh_from_db()
-    assert (job.state, job.done_count, Transaction.objects.count(), place.balance) == (
+    assert (job.state, job.done_count, Transaction.objects.count(), place.balances) == (
         "DONE",
         120,
         120,
@@ -153,7 +160,7 @@ def test_a_file_whose_import_is_killed_again_and_again_equals_one_clean_run(
     place: Desk, fresh_database: Database, tmp_path: Path
 ) -> None:
     file, rows = tmp_path / "receipts.csv", 1500
-    file.write_bytes(files.as_csv(*[files.cells(place, f"R-{turn}") for turn in range(rows)]))
+    file.write_bytes(files.as_csv(*files.rows(place, rows)))
     command = [
         sys.executable, "manage.py", "import_receipts", str(file), "--mall", place.mall.tag,
     ]  # fmt: skip
@@ -177,5 +184,5 @@ def test_a_file_whose_import_is_killed_again_and_again_equals_one_clean_run(
     job = ImportJob.objects.get()
     assert kills > 0
     assert (job.state, job.done_count, Transaction.objects.count()) == ("DONE", rows, rows)
-    assert place.balance == rows * 688
+    assert place.balances == rows * 688
     assert_sound()

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -43,14 +44,16 @@ def test_a_check_tells_every_rows_fate_and_records_nothing(place: Desk, made: An
 
 @pytest.mark.parametrize("made", [as_csv, as_xlsx])
 def test_the_good_rows_are_imported_and_the_others_left_out(place: Desk, made: Any) -> None:
-    job = imported(place, made(cells(place, "R-1"), cells(place, "R-2", amount="x"), cells(place, "R-3")))
+    first, third = files.rows(place, 2)
+
+    job = imported(place, made(first, cells(place, "R-9", amount="x"), third))
 
     assert (job.state, fates(job)) == ("DONE", ["RECORDED", "FAULTY", "RECORDED"])
     assert set(Transaction.objects.values_list("channel", "receipt_number", "tender")) == {
         ("IMPORT", "R-1", "CARD"),
-        ("IMPORT", "R-3", "CARD"),
+        ("IMPORT", "R-2", "CARD"),
     }
-    assert (place.balance, receipts.counts(job)["points"]) == (1376, 1376)
+    assert (place.balances, receipts.counts(job)["points"]) == (1376, 1376)
 
 
 def test_the_same_file_again_is_the_same_job_and_changes_nothing(place: Desk) -> None:
@@ -241,7 +244,7 @@ def test_a_job_whose_worker_died_goes_on_after_the_last_batch(
     place: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receipts, "EARNED_AT_ONCE", 2)
-    job = checked(place, as_csv(*[cells(place, f"R-{number}") for number in range(5)]))
+    job = checked(place, as_csv(*files.rows(place, 5)))
     receipts.approve(job=job, now=clock.now())
     job.refresh_from_db()
     receipts._earn_batch(job, slips.Stores(place.mall), now=clock.now())
@@ -252,7 +255,7 @@ def test_a_job_whose_worker_died_goes_on_after_the_last_batch(
 
     job.refresh_from_db()
     assert found == [(job.pk, "RUNNING")]
-    assert (job.state, job.done_count, Transaction.objects.count(), place.balance) == ("DONE", 5, 5, 5 * 688)
+    assert (job.state, job.done_count, Transaction.objects.count(), place.balances) == ("DONE", 5, 5, 5 * 688)
 
 
 def test_a_canceled_job_stops_and_keeps_what_was_recorded(
@@ -280,6 +283,7 @@ def test_the_command_tells_everything_as_json_and_a_dry_run_records_nothing(
     dry, real, again = (told(file, place, *more) for more in (["--dry-run"], [], []))
 
     assert (dry["state"], dry["ready"], dry["faulty"], dry["recorded"]) == ("CHECKED", 1, 1, 0)
+    assert (dry["points"], dry["points_foreseen"]) == (0, 688)
     assert dry["faults"][0] | {"message_zh": ""} == {
         "line": 3, "field": "store", "code": "STORE_UNKNOWN", "message_zh": "",
         "message_en": "No store of this mall has this code or PMS label.",
@@ -312,13 +316,17 @@ def test_an_operator_sends_a_file_reads_its_faults_and_imports_it(place: Desk) -
 
     page = client.get(sent.headers["Location"]).content.decode()
     client.post(f"/admin/doors/importjob/{job.pk}/do/import/")
+    running = client.get(f"/admin/doors/importjob/{job.pk}/progress.json").json()
     receipts.run(job_id=job.pk, clock=clock.now)
     rows = b"".join(client.get(f"/admin/doors/importjob/{job.pk}/rows.csv")).decode("utf-8-sig").splitlines()
 
     assert "data-progress" in moving
+    assert ("Points the good rows would get" in page, "688" in page) == (True, True)
+    assert running["is_open"]
     assert "No store of this mall" in page
     assert "&lt;b&gt;" in page
     assert len(rows) == 3
+    assert [row.split(",")[-2:] for row in rows[1:]] == [["688", "688"], ["", ""]]
     assert place.balance == 688
 
 
@@ -331,6 +339,22 @@ def test_a_file_of_a_mall_that_the_login_does_not_see_is_not_there(place: Desk) 
     assert [elsewhere.get(page).status_code for page in pages] == [404, 404, 404]
     assert upload(elsewhere, place, b"x").status_code == 200
     assert ImportJob.objects.count() == 1
+
+
+def test_the_page_tells_the_pace_and_the_time_left(place: Desk) -> None:
+    began = clock.now() - timedelta(seconds=20)
+    job = ImportJob(
+        state="RUNNING", row_count=1000, done_count=500, began_count=100, began_at=began,
+        moved_at=began + timedelta(seconds=4),
+    )  # fmt: skip
+    reading = ImportJob(
+        state="CHECKING", done_count=500, began_at=began, moved_at=began + timedelta(seconds=1)
+    )
+    fresh = ImportJob(state="RUNNING", row_count=10, done_count=0, began_at=began, moved_at=began)
+
+    assert receipts.pace(job) == receipts.Pace(100, timedelta(seconds=5))
+    assert receipts.pace(reading) == receipts.Pace(500, None)
+    assert receipts.pace(fresh) is None
 
 
 def test_a_counter_login_imports_no_files(place: Desk) -> None:

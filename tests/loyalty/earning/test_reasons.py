@@ -14,7 +14,7 @@ from loyalty.earning.reasons import REASONS
 ROOT = Path(settings.BASE_DIR)
 # Where a reason is given: reason("CODE"), or by name in an outcome, a refusal or a waiting.
 GIVEN = re.compile(
-    r"""(?:reason\(\s*|reason=|waiting\([^)]*?,\s*|_conflict\([^)]*?,\s*|_ask\([^)]*?,\s*|Unreadable\(\s*)"([A-Z_]{4,})\""""
+    r"""(?:reason\(\s*|reason=|waiting\([^)]*?,\s*|_conflict\([^)]*?,\s*|_ask\([^)]*?,\s*|\bUnreadable\(\s*)"([A-Z_]{4,})\""""
 )
 LONGEST_ON_A_CARD = 128
 

@@ -203,5 +203,5 @@ def test_points_of_two_members_are_told_apart(person: Shopper, reviewer: Client)
 
     shown = reviewer.get(page(DuplicateCase.objects.get())).content.decode()
 
-    assert "Both carry the same number, but the content or the member differs." in shown
+    assert "Both carry the same number. Another member claims it.</p>" in shown
     assert "This record: 0 → 688 points. Earlier record: 3,688 → 0 points." in shown

@@ -166,8 +166,9 @@ def test_two_purchases_under_one_number_are_told_apart_and_the_first_keeps_it(by
     case = decide(case, DIFFERENT, by)
 
     assert (case.verdict, states(case), person.balance) == ("CONFLICT", ("EARNED", "EARNED"), 1188)
-    assert NumberClaim.objects.get(number="000123").transaction == first
-    assert case.transaction.claims.get().number == f"000123#{case.transaction_id}"
+    number = f"{first.store_id}/2026-03-10/000123"
+    assert NumberClaim.objects.get(number=number).transaction == first
+    assert case.transaction.claims.get().number == f"{number}#{case.transaction_id}"
     reopen(case, by)
     assert (case.transaction.claims.count(), person.balance, breaches()) == (0, 500, [])
 

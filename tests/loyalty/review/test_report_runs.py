@@ -38,8 +38,8 @@ def mall() -> Mall:
 
 
 def question(mall: Mall, **changes: Any) -> Question:
-    values: dict[str, Any] = {"mall_ids": [mall.pk], "since": SINCE, "until": UNTIL}
-    return Question(**values | changes)
+    usual: dict[str, Any] = {"mall_ids": [mall.pk], "since": SINCE, "until": UNTIL}
+    return Question(**usual | changes)
 
 
 def asked(mall: Mall, **changes: Any) -> ReportRun:

@@ -1,7 +1,7 @@
 """The duplicates report as staff see it: page, files, sidebar, front page; each mall behind its own wall."""
 
 import csv
-from datetime import timedelta
+from datetime import date, timedelta
 from io import BytesIO, StringIO
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.urls import reverse
 from openpyxl import load_workbook
 
 from loyalty.earning.models import DuplicateCase, Transaction
-from pms import clock
+from pms import clock, formats
 from pms.models import Mall, MallStaff
 from tests import factories
 
@@ -64,7 +64,7 @@ def test_the_page_tells_what_was_stopped_saved_and_wrongly_suspected(mall: Mall,
 
     for words in (
         "of 2 cases", "HK$1,234.50", "688 points", "50.0%", "1 of 2 decided by people", "Harbour Plaza",
-        "Wallet → Counter", "Noodles · Harbour Plaza", "2026-05-04", "all decided",
+        "Wallet → Counter", "Noodles · Harbour Plaza", formats.day(date(2026, 5, 4)), "all decided",
     ):  # fmt: skip
         assert words in shown, words
 
@@ -84,7 +84,7 @@ def test_the_chart_has_every_day_of_the_period(mall: Mall, staff: Client) -> Non
 
     series = staff.get(reverse(REPORT), WEEK).context["told"].series
 
-    assert series["names"] == [f"05-0{day}" for day in range(1, 8)]
+    assert series["names"] == [formats.day(date(2026, 5, day)) for day in range(1, 8)]
     assert series["stopped"] == [0, 0, 0, 1, 0, 0, 0]
     assert series["saved"] == [0, 0, 0, 1234.5, 0, 0, 0]
 
@@ -122,8 +122,8 @@ def test_the_filters_choose_mall_and_channel(mall: Mall) -> None:
         factories.MallStaffFactory.create(mall=None, group=mall.group, role="REVIEWER").user
     )
 
-    def cases(**asked: object) -> str:
-        figure = group_staff.get(reverse(REPORT), WEEK | asked).context["told"].figures[0]
+    def cases(**asked: str | int) -> str:
+        figure = group_staff.get(reverse(REPORT), {**WEEK, **asked}).context["told"].figures[0]
         return str(figure.note)
 
     assert cases() == "of 2 cases"
@@ -144,7 +144,7 @@ def test_the_filters_choose_mall_and_channel(mall: Mall) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_said_beside_the_form(staff: Client, asked: dict[str, str]) -> None:
-    page = staff.get(reverse(REPORT), WEEK | asked)
+    page = staff.get(reverse(REPORT), {**WEEK, **asked})
     file = staff.get(reverse("admin:earning_duplicatecase_report_file", kwargs={"kind": "csv"}), WEEK | asked)
 
     assert page.status_code == 400

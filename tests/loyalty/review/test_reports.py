@@ -93,8 +93,8 @@ def test_each_breakdown_adds_up_to_the_total(mall: Mall) -> None:
     report = reports.duplicates(asked(mall, other, until=MIDNIGHT + 7 * DAY))
 
     for sums in (report.by_mall, report.by_pair, report.by_store, report.by_day):
-        assert sum(one.cases for one in sums.values()) == report.total.cases == 3  # type: ignore[attr-defined]
-        assert sum(one.cents_saved for one in sums.values()) == report.total.cents_saved == 15  # type: ignore[attr-defined]
+        assert sum(one.cases for one in sums.values()) == report.total.cases == 3
+        assert sum(one.cents_saved for one in sums.values()) == report.total.cents_saved == 15
 
 
 def test_malls_come_with_most_cases_first(mall: Mall) -> None:
@@ -234,7 +234,12 @@ def filled(mall: Mall) -> None:
 
 def test_a_days_report_looks_at_that_days_cases_by_index_within_300_ms(mall: Mall) -> None:
     filled(mall)
-    day = {"mall_ids": [mall.pk], "since": MIDNIGHT - 30 * DAY, "until": MIDNIGHT - 29 * DAY, "channel": ""}
+    day: dict[str, Any] = {
+        "mall_ids": [mall.pk],
+        "since": MIDNIGHT - 30 * DAY,
+        "until": MIDNIGHT - 29 * DAY,
+        "channel": "",
+    }
 
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN (FORMAT JSON) " + reports.DUPLICATES, day)

@@ -71,6 +71,7 @@ def _document(job: ImportJob, *, is_repeat: bool) -> dict[str, Any]:
         **fates,
         "recorded_states": states,
         "points": counted["points"],
+        "points_foreseen": counted["points_foreseen"],
         "faults": [fault for row in rows.filter(fate=ImportRow.Fate.FAULTY) for fault in _faults(row)],
         "known_rows": [_known(row) for row in rows.filter(earlier__isnull=False)],
     }
@@ -101,7 +102,7 @@ def _text(document: dict[str, Any]) -> str:
     words = [f"{document['state']}: {document['rows']} rows"]
     words += [
         f"  {name}: {document[name]}"
-        for name in ("ready", "conflict", "known", "faulty", "recorded", "points")
+        for name in ("ready", "conflict", "known", "faulty", "recorded", "points", "points_foreseen")
     ]
     words += [f"  line {one['line']}, {one['field']}: {one['message_en']}" for one in document["faults"]]
     if document["refusal"]:

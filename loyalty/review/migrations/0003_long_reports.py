@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('pms', '0001_initial'),
-        ('review', '0001_initial'),
+        ('review', '0002_spot_checks_and_mails'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

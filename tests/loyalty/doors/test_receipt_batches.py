@@ -1,0 +1,163 @@
+"""A file imported row by row and the same file in large batches leave the same books, to the last point."""
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.transaction import atomic, set_rollback
+
+from loyalty.doors import receipts
+from loyalty.earning import program_files
+from loyalty.ledger.models import PointAccount
+from members.models import Program
+from pms import clock
+from tests import factories
+from tests.loyalty.doors.desk import Desk
+from tests.loyalty.doors.files import as_csv, imported
+from tests.loyalty.earning import programs
+
+pytestmark = pytest.mark.django_db
+MEMBERS = 12
+ROWS = 150
+# What a file leaves behind, by its lines: no numbers that only say in which order rows were written.
+BOOKS = """
+SELECT row.line, row.fate, row.faults::text, earlier.receipt_number, tx.state, tx.amount_cents, tx.receipt_number,
+    tx.payment_number, award.points, award.pending_points, award.counted_cents,
+    (award.facts - 'submitted_at')::text, award.versions::text, award.rooms::text, award.lines::text,
+    regexp_replace(award.reasons::text, '"transaction": [0-9]+', ''), award.conditions::text,
+    (SELECT string_agg(concat(account.kind, entry.points), ',' ORDER BY account.kind, entry.points)
+     FROM ledger_pointentry entry JOIN ledger_pointaccount account ON account.id = entry.account_id
+     WHERE entry.posting_id = award.posting_id),
+    (SELECT string_agg(concat(lot.points, '/', lot.remaining, lot.expires_at, lot.is_held, lot.held_until_at), ','
+                       ORDER BY lot.points) FROM ledger_pointlot lot WHERE lot.posting_id = award.posting_id),
+    (SELECT string_agg(concat(claim.kind, claim.number), ',' ORDER BY claim.kind) FROM earning_numberclaim claim
+     WHERE claim.transaction_id = tx.id),
+    (SELECT string_agg(concat(found.verdict, found.points_at_stake, '#', other.receipt_number, other.payment_number,
+                              found.score, found.parts), ',' ORDER BY found.id)
+     FROM earning_duplicatecase found JOIN earning_transaction other ON other.id = found.earlier_id
+     WHERE found.transaction_id = tx.id)
+FROM doors_importrow row
+LEFT JOIN earning_transaction tx ON tx.id = row.transaction_id
+LEFT JOIN earning_transaction earlier ON earlier.id = row.earlier_id
+LEFT JOIN earning_award award ON award.transaction_id = tx.id
+WHERE row.job_id = %s ORDER BY row.line
+"""
+STANDS = """
+SELECT account.member_id, account.kind, account.balance, account.version, spendable.member_id
+FROM ledger_pointaccount account LEFT JOIN ledger_pointaccount spendable ON spendable.id = account.spendable_id
+ORDER BY account.member_id, account.kind, spendable.member_id
+"""
+LIMITS = """
+SELECT account.member_id, use.key, use.used FROM earning_capuse use
+JOIN ledger_pointaccount account ON account.id = use.account_id ORDER BY account.member_id, use.key
+"""
+BUDGETS = "SELECT rule_id, used FROM earning_budgetuse ORDER BY rule_id"
+TIERS = "SELECT member_id, tier_id FROM members_membertier ORDER BY member_id, tier_id"
+
+
+def crowd(name: str) -> Desk:
+    """Newcomers and people of long standing, and a campaign that has few points left."""
+    shopper = programs.shopper(name)
+    program = shopper.wallet_pass.program
+    _with_campaign(program, name)
+    joined = clock.now() - timedelta(days=400)
+    members = [
+        factories.MemberFactory.create(program=program, joined_at=joined, birth_month=clock.now().month)
+        for _ in range(MEMBERS)
+    ]
+    for member in members[::2]:
+        factories.PointAccountFactory.create(member=member)
+    return Desk(shopper, members[1], shopper.stores["S12"])
+
+
+def _with_campaign(program: Program, name: str) -> None:
+    document = copy.deepcopy(programs.document(name))
+    extra = copy.deepcopy(next(rule for rule in programs.document("lumina")["rules"] if rule["code"] == "R9"))
+    today = clock.now().date()
+    extra |= {
+        "code": "R99", "first_date": f"{today - timedelta(days=9)}", "last_date": f"{today}", "budget_points": 900,
+        "malls": [], "categories": [], "stores": [],
+    }  # fmt: skip
+    document["rules"] = [*document["rules"], extra]
+    program_files.load(document=document, program=program, now=clock.now() - timedelta(days=30))
+
+
+def lines(place: Desk) -> list[list[Any]]:
+    """Few amounts, times, stores and members, so that rows look alike, reach limits, and meet each other's numbers."""
+    chance = random.Random(7)
+    cards = list(place.member.program.members.exclude(card_number="").values_list("card_number", flat=True))
+    start = clock.now() - timedelta(days=5)
+    found = []
+    for number in range(ROWS):
+        paid = start + timedelta(days=chance.randrange(4), minutes=5 * chance.randrange(60))
+        same = chance.random() < 0.08
+        found.append([
+            f"R{number - 1 if same else number}",
+            chance.choice(list(place.shopper.stores.values())).code,
+            chance.choice(["100.00", "688.00", "20.00", "1500.50", "9999.00"]),
+            f"{paid.astimezone(clock.HONG_KONG):%Y-%m-%d %H:%M}",
+            "nobody" if chance.random() < 0.03 else chance.choice(cards),
+            chance.choice(["CARD", "CASH", ""]),
+            "PAYMENT" if chance.random() < 0.1 else "",
+        ])  # fmt: skip
+    return [*found, *found[:5]]
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    with atomic():
+        yield
+        set_rollback(True)
+
+
+def books(place: Desk, content: bytes, monkeypatch: pytest.MonkeyPatch, at_once: int) -> list[Any]:
+    monkeypatch.setattr(receipts, "EARNED_AT_ONCE", at_once)
+    with undone():
+        job = imported(place, content)
+        assert job.state == "DONE"
+        counted = receipts.counts(job)
+        assert counted["points_foreseen"] == counted["points"] > 0
+        with connection.cursor() as cursor:
+            found = []
+            for statement, values in [
+                (BOOKS, [job.pk]),
+                (STANDS, []),
+                (LIMITS, []),
+                (BUDGETS, []),
+                (TIERS, []),
+            ]:
+                cursor.execute(statement, values)
+                found.append(cursor.fetchall())
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+    return found
+
+
+@pytest.mark.parametrize("name", ["lumina", "verdant", "pier8"])
+def test_large_batches_leave_the_books_of_single_rows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = crowd(name)
+    PointAccount.objects.filter(member=place.member.program.members.earliest("pk")).update(balance=-300)
+    columns = ("number", "store", "amount", "paid_at", "member", "tender", "number_kind")
+    content = as_csv(*lines(place), columns=columns)
+
+    alone = books(place, content, monkeypatch, 1)
+    together = books(place, content, monkeypatch, 500)
+
+    for mine, theirs in zip(alone, together, strict=True):
+        assert mine == theirs
+    states = {row[4] for row in alone[0]}
+    assert {"EARNED", "NOTHING", "DUPLICATE", None} <= states
+    assert states & {"HELD", "FLAGGED"}
+
+
+def test_the_proof_is_green_after_a_file() -> None:
+    place = crowd("verdant")
+    columns = ("number", "store", "amount", "paid_at", "member", "tender", "number_kind")
+
+    imported(place, as_csv(*lines(place), columns=columns))
+
+    assert programs.breaches() == []
