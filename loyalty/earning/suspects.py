@@ -1,8 +1,8 @@
 """Looks for an earlier record of the same purchase before points are given, and says what a program does about it.
 
-One statement over two indexes, for one purchase or many: the member's day, and the store's equal amounts that day.
-Records that carry a number of a kind that this one carries too are left out in it, as they are another purchase or
-known by that number.
+One statement over three indexes, for one purchase or many: the member's day, the store's equal amounts that day, and
+what the same wallet user has under whichever member, without the wallet's own number. Records that carry a number of a
+kind that this one carries too are left out in it, as they are another purchase or known by that number.
 Nobody escapes by coming at the same instant: `purchases.find` has taken locks on both by then.
 """
 
@@ -39,15 +39,20 @@ SELECT asked.place, earlier.id, earlier.member_id, earlier.store_id, store.merch
 FROM (SELECT * FROM unnest(%(places)s::int[], %(member_ids)s::bigint[], %(store_ids)s::bigint[], %(amounts)s::bigint[],
         %(sinces)s::timestamptz[], %(untils)s::timestamptz[], %(currencies)s::text[], %(group_ids)s::bigint[],
         %(own_ids)s::bigint[], %(have_payment)s::boolean[], %(have_mainland)s::boolean[],
-        %(have_acquirer)s::boolean[]) LIMIT %(all)s)
+        %(have_acquirer)s::boolean[], %(user_ids)s::text[]) LIMIT %(all)s)
     AS asked (place, member_id, store_id, amount_cents, since, until, currency, group_id, own_id, has_payment,
-        has_mainland, has_acquirer)
+        has_mainland, has_acquirer, user_id)
 CROSS JOIN LATERAL (
     (SELECT id FROM earning_transaction WHERE member_id = asked.member_id AND {_ALIKE}
      ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
     UNION
     (SELECT id FROM earning_transaction
      WHERE store_id = asked.store_id AND amount_cents = asked.amount_cents AND {_ALIKE}
+     ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
+    UNION
+    (SELECT id FROM earning_transaction
+     WHERE wallet_pass_id IN (SELECT id FROM members_pass WHERE user_id = asked.user_id AND asked.user_id <> '')
+        AND payment_number = '' AND {_ALIKE}
      ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
 ) found
 JOIN earning_transaction earlier ON earlier.id = found.id
@@ -235,6 +240,7 @@ def values(sought: Sequence[Sought]) -> Mapping[str, Any]:
         "have_payment": columns.flags("PAYMENT" in known for known in kinds),
         "have_mainland": columns.flags("MAINLAND" in known for known in kinds),
         "have_acquirer": columns.flags("ACQUIRER" in known for known in kinds),
+        "user_ids": columns.texts(look.purchase.user_id for look in sought),
     }
 
 

@@ -116,17 +116,39 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """How long payments wait for the look at earlier records that may be the same purchase."""
+
+    waits: Waits
+
+    def limits(self) -> list[Limit]:
+        return [
+            Limit("probe_p50_ms", self.waits.percentile(0.5) * 1000, 1),
+            Limit("probe_p99_ms", self.waits.percentile(0.99) * 1000, 10),
+        ]
+
+    @property
+    def is_met(self) -> bool:
+        return all(limit.is_met for limit in self.limits())
+
+    def as_json(self) -> Json:
+        found: Json = {limit.name: round(limit.value, 3) for limit in self.limits()}
+        return {**found, "below": {limit.name: limit.below for limit in self.limits()}, "met": self.is_met}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that was measured; `ok` only if no floor and no limit was missed."""
 
     ratios: dict[str, dict[str, Series]]
     pace: Pace | None
     versions: dict[str, str]
+    probe: Probe | None = None
 
     @property
     def ok(self) -> bool:
         met = [series.is_met for sizes in self.ratios.values() for series in sizes.values()]
-        return all(met) and (self.pace is None or self.pace.is_met)
+        return all(met) and all(one.is_met for one in (self.pace, self.probe) if one)
 
     def as_json(self) -> Json:
         found: Json = {
@@ -135,6 +157,8 @@ class Report:
         }
         if self.pace:
             found["P7"] = self.pace.as_json()
+        if self.probe:
+            found["probe"] = self.probe.as_json()
         return {**found, "versions": self.versions, "ok": self.ok}
 
     def table(self) -> str:
@@ -144,6 +168,8 @@ class Report:
         ]
         if self.pace:
             lines += ["", *_pace_rows(self.pace)]
+        if self.probe:
+            lines += ["", "duplicates: the look for an earlier record", *_probe_rows(self.probe)]
         if any((series.others or 0) > CROWDED for sizes in self.ratios.values() for series in sizes.values()):
             lines += [
                 "",
@@ -177,6 +203,11 @@ def _pace_rows(pace: Pace) -> list[str]:
     rows += [("card p50", "card_p50_ms"), ("card p99", "card_p99_ms"), ("card max", "card_max_ms")]
     below = {limit.name: limit for limit in pace.limits()}
     return [head, *(_pace_row(name, found[key], below.get(key)) for name, key in rows)]
+
+
+def _probe_rows(probe: Probe) -> list[str]:
+    names = {"probe_p50_ms": "probe p50", "probe_p99_ms": "probe p99"}
+    return [_pace_row(names[limit.name], round(limit.value, 2), limit) for limit in probe.limits()]
 
 
 def _pace_row(name: str, value: object, limit: Limit | None) -> str:

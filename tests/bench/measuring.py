@@ -12,9 +12,9 @@ from importlib import metadata
 
 import psycopg
 
-from tests.bench import baseline, figures, neighbors, pace, web, world
+from tests.bench import baseline, figures, neighbors, pace, probe, web, world
 from tests.bench.baseline import Baseline, BaselineFailed
-from tests.bench.figures import Report, Round, Series
+from tests.bench.figures import Probe, Report, Round, Series
 from tests.bench.load import Callers, Refused
 from tests.bench.notices import Bills, Signer
 from tests.bench.web import WebFailed
@@ -101,7 +101,8 @@ def measure(extent: Extent) -> Report:
         ratios = _ratios(extent, filled, signer, app)
         steady = pace.measure(owner, app, PACE, seconds=extent.pace_seconds) if extent.pace_seconds else None
         versions = _versions(app)
-    return Report(ratios=ratios, pace=steady, versions=versions)
+        looks = Probe(probe.measure(world.named(app, OURS)))
+    return Report(ratios=ratios, pace=steady, versions=versions, probe=looks)
 
 
 def _ratios(extent: Extent, filled: World, signer: Signer, app: str) -> dict[str, dict[str, Series]]:
