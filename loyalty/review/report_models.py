@@ -24,7 +24,7 @@ class ReportRun(models.Model):
     OPEN = (State.WAITING, State.RUNNING)
 
     group = models.ForeignKey(MallGroup, on_delete=models.PROTECT, related_name="+", verbose_name=_("group"))
-    mall_ids = models.JSONField(_("malls"))
+    mall_ids = models.JSONField(_("malls"), blank=True)
     channel = models.CharField(_("channel"), max_length=16, choices=Transaction.Channel, blank=True)
     since_at = models.DateTimeField(_("from"))
     until_at = models.DateTimeField(_("until"))

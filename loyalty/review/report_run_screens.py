@@ -40,6 +40,8 @@ class ReportRunAdmin(RecordAdmin):
     group_path = "group"
     list_display = ("period", "malls", "state_pill", "stopped", "saved", "asked")
     list_select_related = ("asked_by",)
+    search_fields = ("=asked_by__username",)
+    search_help_text = gettext_lazy("User name of who asked, in full")
     ordering = ("-pk",)
     sortable_by = ()
     empty_words = gettext_lazy(

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             name='ReportRun',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mall_ids', models.JSONField(verbose_name='malls')),
+                ('mall_ids', models.JSONField(blank=True, verbose_name='malls')),
                 ('channel', models.CharField(blank=True, choices=[('WALLET', 'wallet'), ('UPLOAD', 'manual upload'), ('COUNTER', 'counter'), ('IMPORT', 'receipt file'), ('PARTNER', 'partner till')], max_length=16, verbose_name='channel')),
                 ('since_at', models.DateTimeField(verbose_name='from')),
                 ('until_at', models.DateTimeField(verbose_name='until')),
