@@ -104,7 +104,7 @@ def test_development_may_call_this_machine() -> None:
         ("SECRET_KEY", "change-me-change-me-change-me-change-me-change-me"),
         ("LOYALTY_KEYS", ""),
         ("LOYALTY_KEYS", "change-me"),
-        ("LOYALTY_KEYS", f"{Fernet.generate_key().decode()},rubbish"),
+        pytest.param("LOYALTY_KEYS", f"{Fernet.generate_key().decode()},rubbish", id="one key and rubbish"),
         ("ALLOWED_HOSTS", ""),
         ("ALLOWED_HOSTS", "*"),
         ("ALLOWED_HOSTS", "points.example.com,*"),
