@@ -90,6 +90,18 @@ def fresh_database(template_database: None, django_db_blocker: DjangoDbBlocker) 
     databases.drop(database.name)
 
 
+@pytest.fixture(scope="module")
+def unmeasured_database(template_database: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    """A database of one file's tests, whose plans no other test has swayed: what ANALYZE counts, no rollback undoes.
+
+    Not together with `db`; what is written stays until the file's last test.
+    """
+    database = databases.copy()
+    with django_db_blocker.unblock(), databases.used(database):
+        yield database
+    databases.drop(database.name)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     return Path(os.environ["CHROMIUM"])

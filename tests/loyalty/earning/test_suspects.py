@@ -17,6 +17,7 @@ from loyalty.earning.models import Award, DuplicateCase, Transaction
 from loyalty.earning.outcomes import Outcome
 from members.models import Consent, Program
 from tests import factories
+from tests.databases import Database
 from tests.loyalty.earning.programs import TUESDAY, Shopper, breaches, codes, shopper
 
 MANY = 20_000
@@ -173,14 +174,13 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(inner)
 
 
-@pytest.mark.django_db
-def test_candidates_are_found_by_index_in_a_filled_table() -> None:
+def test_candidates_are_found_by_index_in_a_filled_table(fresh_database: Database) -> None:
     person = shopper("lumina")
     members = [factories.MemberFactory.create(program=person.wallet_pass.program).pk for _ in range(40)]
     store = person.stores["S12"]
     purchase = person.purchase(20000)
     found = purchases.find(purchase, is_trial=True)
-    with connection.cursor() as cursor:
+    with atomic(), connection.cursor() as cursor:
         cursor.execute(
             FILL,
             {

@@ -313,31 +313,3 @@ def test_nothing_is_written(person: Shopper, clerk: Client) -> None:
     ask(clerk, person.wallet_pass.member.card_number)
 
     assert (Transaction.objects.count(), person.balance) == before
-
-
-@pytest.mark.parametrize(
-    ("words", "index"),
-    [
-        ("Chan Siu Ming", "members_member_name"),
-        ("about HK$688 at Sakura", "earning_tx_alike"),
-        ("HK$688 10/3/2026", "earning_tx_mall"),
-    ],
-)
-def test_what_has_no_number_is_found_by_an_index(
-    person: Shopper, clerk: Client, words: str, index: str
-) -> None:
-    with CaptureQueriesContext(connection) as asked:
-        ask(clerk, words)
-    wanted = "members_member" if "member" in index else "paid_at"
-    questions = [one["sql"] for one in asked if wanted in one["sql"] and "LIMIT" in one["sql"]]
-
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        plans = [_plan(cursor, question) for question in questions]
-
-    assert [plan for plan in plans if index in plan]
-
-
-def _plan(cursor: Any, question: str) -> str:
-    cursor.execute(f"EXPLAIN {question}")
-    return "\n".join(row[0] for row in cursor.fetchall())
