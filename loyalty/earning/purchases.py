@@ -290,7 +290,7 @@ def is_known_elsewhere(purchase: Purchase) -> bool:
 
 
 def of(transaction: Transaction) -> Purchase:
-    """The purchase a stored transaction reported, to judge it again."""
+    """The purchase a stored transaction reported, to judge it again; consent is asked of a wallet's notice alone."""
     wallet_pass = transaction.wallet_pass
     is_by_hand = transaction.channel != Transaction.Channel.WALLET
     return Purchase(
@@ -299,7 +299,7 @@ def of(transaction: Transaction) -> Purchase:
         channel=transaction.channel,
         wallet=wallet_pass.wallet if wallet_pass else "",
         user_id=wallet_pass.user_id if wallet_pass else "",
-        member_id=None if wallet_pass else transaction.member_id,
+        member_id=transaction.member_id if is_by_hand or not wallet_pass else None,
         amount_cents=transaction.amount_cents,
         currency=transaction.currency,
         paid_at=transaction.paid_at,
