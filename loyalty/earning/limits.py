@@ -68,8 +68,9 @@ class Rooms:
         self._spent: dict[int, int] = {}
         self._campaigns = _campaigns(asked) if len(asked) > 1 else set()
         pairs = {pair for one in asked for pair in one.keys}
-        if pairs and tried is None:
-            postings.take_locks(account_ids={account_id for account_id, _key in pairs})
+        accounts = {account_id for account_id, _key in pairs} | _with_budgets(asked)
+        if accounts and tried is None:
+            postings.take_locks(account_ids=accounts)
         self._used = Counter(_used(pairs) if pairs else {})
         self._used.update({pair: used for pair, used in (tried or {}).items() if pair in pairs})
 
@@ -90,7 +91,9 @@ class Rooms:
         if not wanted <= self._spent.keys():
             for rule_id in sorted(self._campaigns | wanted):
                 self._spent[rule_id] = self._budget_used(rule_id)
-        return {key: (terms.budget_points or 0) - self._spent[terms.rule_id] for key, terms in budgeted.items()}
+        return {
+            key: (terms.budget_points or 0) - self._spent[terms.rule_id] for key, terms in budgeted.items()
+        }
 
     def use(self, account_id: int, uses: Mapping[str, int]) -> None:
         """What a judgement took, for the next one to see; `consume` writes it."""
@@ -112,6 +115,11 @@ class Rooms:
 
 def _campaigns(asked: Iterable[Asked]) -> set[int]:
     return {_rule_id(key) for one in asked for key in one.limited if is_budget(key)}
+
+
+def _with_budgets(asked: Iterable[Asked]) -> set[int]:
+    """Everybody takes the account before a campaign's budget, so that no two wait for each other."""
+    return {one.account_id for one in asked if one.account_id and any(map(is_budget, one.limited))}
 
 
 def _rule_id(key: str) -> int:
