@@ -4,7 +4,7 @@ All must run in their caller's atomic block, beside what else becomes true with 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -91,10 +91,9 @@ def _settle(
             awarded_at=now,
             **decisions.kept(decision),
         )
-    given = [(found._replace(transaction_id=transaction.pk), decision)] if decision.points else []
-    versions = _give_all(given, now=now)
-    if found.has_tiers and found.member_id is not None:
-        tiers.review(member_id=found.member_id, now=now)
+    found = found._replace(transaction_id=transaction.pk)
+    versions = _give_all([(found, decision)] if decision.points else [], now=now)
+    _review_tiers([found], versions, now=now)
     return Outcome(
         verdict=Verdict.RECORDED,
         transaction_id=transaction.pk,
@@ -120,9 +119,7 @@ def _record_all(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime) -> li
     for one in judged:
         _open_case(one, now=now)
     versions = _give_all([(one.found, one.decision) for one in judged if one.points], now=now)
-    tiers.review_each(
-        {one.found.member_id or 0 for one in judged if one.found.has_tiers and one.is_judged}, now=now
-    )
+    _review_tiers([one.found for one in judged if one.is_judged], versions, now=now)
     return [_outcome(one, versions.get(one.found.transaction_id)) for one in judged]
 
 
@@ -171,6 +168,15 @@ def _give_all(given: Sequence[tuple[Found, Decision]], *, now: datetime) -> dict
     limits.consume(taken)
     posted = postings.earn_all([_earning(found, decision) for found, decision in given], now=now)
     return {found.transaction_id: one.version for (found, _decision), one in zip(given, posted, strict=True)}
+
+
+def _review_tiers(found: Sequence[Found], versions: Mapping[int, int], *, now: datetime) -> None:
+    """Under the accounts' locks: posting has taken them, but not where there was nothing to post."""
+    tiered = [one for one in found if one.has_tiers and one.member_id is not None]
+    unlocked = {one.account_id or 0 for one in tiered if one.transaction_id not in versions}
+    if unlocked:
+        postings.take_locks(account_ids=unlocked)
+    tiers.review_each({one.member_id or 0 for one in tiered}, now=now)
 
 
 def _earning(found: Found, decision: Decision) -> Earning:
