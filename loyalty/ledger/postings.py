@@ -90,13 +90,14 @@ WITH due AS MATERIALIZED (
     LEFT JOIN pending ON pending.spendable_id = due.account_id AND due.held > 0
 ), posting AS (
     INSERT INTO ledger_posting (id, program_id, kind, source, posted_at)
-    SELECT posting_id, program_id, 'EARN', source, %(now)s FROM made
+    SELECT posting_id, program_id, 'EARN', source, %(now)s FROM made ORDER BY place
 ), entries AS (
     INSERT INTO ledger_pointentry (posting_id, account_id, points)
     SELECT made.posting_id, line.account_id, line.points
-    FROM made, LATERAL (VALUES (made.account_id, made.usable), (made.pending_id, made.held),
-                               (made.issued_id, -made.usable - made.held)) AS line (account_id, points)
+    FROM made, LATERAL (VALUES (1, made.account_id, made.usable), (2, made.pending_id, made.held),
+                               (3, made.issued_id, -made.usable - made.held)) AS line (place, account_id, points)
     WHERE line.account_id IS NOT NULL AND (line.points <> 0 OR made.usable + made.held = 0)
+    ORDER BY made.place, line.place
 ), lots AS (
     INSERT INTO ledger_pointlot (account_id, posting_id, points, remaining, expires_at, is_held, held_until_at)
     SELECT made.account_id, made.posting_id, given.points, given.points, lot.expires_at, lot.is_held,
