@@ -5,17 +5,15 @@ appends; `earn_all` takes many accounts in one, as `endings` does. Callers own t
 and in `endings.py`, `expiry.py` and `redemptions.py`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from django.db.models import F, QuerySet
-from django.db.transaction import atomic
 
-from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
+from loyalty.ledger.models import PointAccount, PointEntry, Posting
 from members.models import Member, Program
 from pms import columns
 
@@ -297,17 +295,6 @@ def take_locks(*, account_ids: Collection[int]) -> None:
 
 def _locked() -> QuerySet[PointAccount]:
     return PointAccount.objects.select_for_update(of=("self",), no_key=True).select_related("program")
-
-
-@contextmanager
-def locked_lot(lot_id: int) -> Iterator[PointLot]:
-    """One lot in a block of its own, under its account's lock."""
-    with atomic():
-        account_id = PointLot.objects.values_list("account_id", flat=True).get(pk=lot_id)
-        account = lock_account(account_id=account_id)
-        lot = PointLot.objects.get(pk=lot_id)
-        lot.account = account
-        yield lot
 
 
 def open_account(*, member: Member, now: datetime) -> PointAccount:
