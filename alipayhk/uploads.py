@@ -275,7 +275,7 @@ def _take(
 
 
 def _purchase(notice: BillNotice, wallet_pass: Pass, credential: Credential, *, now: datetime) -> Purchase:
-    """By the member and not by the wallet's user: who hands a payment in shares it, so no consent is asked for."""
+    """The wallet's own record of its user, but by the member: who hands a payment in shares it, without consent."""
     numbers = {
         "PAYMENT": notice.number_text,
         "MAINLAND": notice.mainland_number_text,
@@ -285,6 +285,8 @@ def _purchase(notice: BillNotice, wallet_pass: Pass, credential: Credential, *, 
         group_id=credential.mall.group_id,
         mall_id=credential.mall_id,
         channel=Transaction.Channel.UPLOAD,
+        wallet=wallet_pass.wallet,
+        user_id=wallet_pass.user_id,
         member_id=wallet_pass.member_id,
         amount_cents=notice.amount_cents,
         currency=notice.currency,

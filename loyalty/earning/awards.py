@@ -4,7 +4,7 @@ All must run in their caller's atomic block, beside what else becomes true with 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -91,7 +91,15 @@ def _settle(
             awarded_at=now,
             **decisions.kept(decision),
         )
-    return _give(found, decision, transaction_id=transaction.pk, now=now)
+    found = found._replace(transaction_id=transaction.pk)
+    versions = _give_all([(found, decision)] if decision.points else [], now=now)
+    _review_tiers([found], versions, now=now)
+    return Outcome(
+        verdict=Verdict.RECORDED,
+        transaction_id=transaction.pk,
+        member_id=found.member_id,
+        version=versions.get(transaction.pk),
+    )
 
 
 def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
@@ -110,10 +118,8 @@ def _record_all(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime) -> li
     judged = [replace(one, is_lost=one.found.transaction_id in lost | foreseen) for one in judged]
     for one in judged:
         _open_case(one, now=now)
-    versions = _give_all([one for one in judged if one.points], now=now)
-    tiers.review_each(
-        {one.found.member_id or 0 for one in judged if one.found.has_tiers and one.is_judged}, now=now
-    )
+    versions = _give_all([(one.found, one.decision) for one in judged if one.points], now=now)
+    _review_tiers([one.found for one in judged if one.is_judged], versions, now=now)
     return [_outcome(one, versions.get(one.found.transaction_id)) for one in judged]
 
 
@@ -146,28 +152,34 @@ def _outcome(one: Judged, version: int | None) -> Outcome:
     )
 
 
-def _give_all(judged: Sequence[Judged], *, now: datetime) -> dict[int, int]:
+def _give_all(given: Sequence[tuple[Found, Decision]], *, now: datetime) -> dict[int, int]:
     """Use up the limits and post the points; the accounts' versions by transaction."""
-    if not judged:
+    if not given:
         return {}
     held = {
-        one.found.account_id or 0
-        for one in judged
-        if one.decision.pending_points and not one.found.pending_id
+        found.account_id or 0 for found, decision in given if decision.pending_points and not found.pending_id
     }
     if held:
+        postings.take_locks(account_ids=held)
         postings.open_pendings(account_ids=held, now=now)
     taken: Counter[tuple[int, str]] = Counter()
-    for one in judged:
-        taken.update(limits.taken(one.found.account_id or 0, one.decision.judgement.uses))
+    for found, decision in given:
+        taken.update(limits.taken(found.account_id or 0, decision.judgement.uses))
     limits.consume(taken)
-    posted = postings.earn_all(
-        [_earning(one.found, one.decision, one.found.transaction_id) for one in judged], now=now
-    )
-    return {one.found.transaction_id: version.version for one, version in zip(judged, posted, strict=True)}
+    posted = postings.earn_all([_earning(found, decision) for found, decision in given], now=now)
+    return {found.transaction_id: one.version for (found, _decision), one in zip(given, posted, strict=True)}
 
 
-def _earning(found: Found, decision: Decision, transaction_id: int) -> Earning:
+def _review_tiers(found: Sequence[Found], versions: Mapping[int, int], *, now: datetime) -> None:
+    """Under the accounts' locks: posting has taken them, but not where there was nothing to post."""
+    tiered = [one for one in found if one.has_tiers and one.member_id is not None]
+    unlocked = {one.account_id or 0 for one in tiered if one.transaction_id not in versions}
+    if unlocked:
+        postings.take_locks(account_ids=unlocked)
+    tiers.review_each({one.member_id or 0 for one in tiered}, now=now)
+
+
+def _earning(found: Found, decision: Decision) -> Earning:
     assert found.account_id is not None  # both opened by _with_accounts
     assert found.issued_id is not None
     return Earning(
@@ -176,23 +188,7 @@ def _earning(found: Found, decision: Decision, transaction_id: int) -> Earning:
         issued_id=found.issued_id,
         program_id=found.program_id,
         lots=decision.lots,
-        source=postings.reference("transaction", transaction_id),
-    )
-
-
-def _give(found: Found, decision: Decision, *, transaction_id: int, now: datetime) -> Outcome:
-    """Use up the limits, post the points, and see whether the member has reached another tier."""
-    version = None
-    if decision.points:
-        if decision.pending_points and found.pending_id is None:
-            postings.open_pendings(account_ids=[found.account_id or 0], now=now)
-        limits.consume(limits.taken(found.account_id or 0, decision.judgement.uses))
-        [posted] = postings.earn_all([_earning(found, decision, transaction_id)], now=now)
-        version = posted.version
-    if found.has_tiers and found.member_id is not None:
-        tiers.review(member_id=found.member_id, now=now)
-    return Outcome(
-        verdict=Verdict.RECORDED, transaction_id=transaction_id, member_id=found.member_id, version=version
+        source=postings.reference("transaction", found.transaction_id),
     )
 
 

@@ -65,11 +65,12 @@ class Rooms:
 
     def __init__(self, asked: Sequence[Asked], *, tried: Counter[tuple[int, str]] | None = None) -> None:
         self._tried = tried
-        self._budgets: dict[str, int] = {}
-        self._campaigns = _campaigns(asked) if len(asked) > 1 else {}
+        self._spent: dict[int, int] = {}
+        self._campaigns = _campaigns(asked) if len(asked) > 1 else set()
         pairs = {pair for one in asked for pair in one.keys}
-        if pairs and tried is None:
-            postings.take_locks(account_ids={account_id for account_id, _key in pairs})
+        accounts = {account_id for account_id, _key in pairs} | _with_budgets(asked)
+        if accounts and tried is None:
+            postings.take_locks(account_ids=accounts)
         self._used = Counter(_used(pairs) if pairs else {})
         self._used.update({pair: used for pair, used in (tried or {}).items() if pair in pairs})
 
@@ -82,18 +83,23 @@ class Rooms:
         return asked.given | left
 
     def of_budgets(self, budgeted: Mapping[str, RuleTerms]) -> dict[str, int]:
-        """What is left of campaigns' budgets, under their locks, in one order for everybody."""
-        if not budgeted.keys() <= self._budgets.keys():
-            wanted = {**self._campaigns, **budgeted}
-            for key, terms in sorted(wanted.items(), key=lambda item: item[1].rule_id):
-                self._budgets[key] = (terms.budget_points or 0) - self._budget_used(terms.rule_id)
-        return {key: self._budgets[key] for key in budgeted}
+        """What is left of campaigns' budgets, under their locks, in one order for everybody.
+
+        What is used is one figure for all versions of a campaign; how much there is, each version says for itself.
+        """
+        wanted = {terms.rule_id for terms in budgeted.values()}
+        if not wanted <= self._spent.keys():
+            for rule_id in sorted(self._campaigns | wanted):
+                self._spent[rule_id] = self._budget_used(rule_id)
+        return {
+            key: (terms.budget_points or 0) - self._spent[terms.rule_id] for key, terms in budgeted.items()
+        }
 
     def use(self, account_id: int, uses: Mapping[str, int]) -> None:
         """What a judgement took, for the next one to see; `consume` writes it."""
         for key, used in uses.items():
             if is_budget(key):
-                self._budgets[key] -= used
+                self._spent[_rule_id(key)] += used
             else:
                 self._used[account_id, key] += used
         if self._tried is not None:
@@ -107,8 +113,17 @@ class Rooms:
         return BudgetUse.objects.select_for_update().get(rule_id=rule_id).used
 
 
-def _campaigns(asked: Iterable[Asked]) -> dict[str, RuleTerms]:
-    return {key: terms for one in asked for key, terms in one.limited.items() if is_budget(key)}
+def _campaigns(asked: Iterable[Asked]) -> set[int]:
+    return {_rule_id(key) for one in asked for key in one.limited if is_budget(key)}
+
+
+def _with_budgets(asked: Iterable[Asked]) -> set[int]:
+    """Everybody takes the account before a campaign's budget, so that no two wait for each other."""
+    return {one.account_id for one in asked if one.account_id and any(map(is_budget, one.limited))}
+
+
+def _rule_id(key: str) -> int:
+    return int(key.split("/")[0])
 
 
 def taken(account_id: int, uses: Mapping[str, int]) -> Counter[tuple[int, str]]:
@@ -127,9 +142,9 @@ def consume(taken: Mapping[tuple[int, str], int]) -> None:
         }
         with connection.cursor() as cursor:
             cursor.execute(CONSUME, values)
-    for _none, key in sorted(taken.keys() - mine.keys(), key=lambda pair: int(pair[1].split("/")[0])):
+    for _none, key in sorted(taken.keys() - mine.keys(), key=lambda pair: _rule_id(pair[1])):
         points = taken[0, key]
-        BudgetUse.objects.filter(rule_id=int(key.split("/")[0])).update(used=F("used") + points)
+        BudgetUse.objects.filter(rule_id=_rule_id(key)).update(used=F("used") + points)
 
 
 def give_back(*, account_id: int, key: str) -> None:

@@ -89,12 +89,6 @@ class Transaction(models.Model):
             models.Index(fields=["member", "-paid_at"], name="earning_tx_member"),
             models.Index(fields=["mall", "-paid_at"], name="earning_tx_mall"),
             models.Index(fields=["store", "amount_cents", "paid_at"], name="earning_tx_alike"),
-            # Few: a wallet's own records have its number, and tell themselves apart by it.
-            models.Index(
-                fields=["wallet_pass", "paid_at"],
-                condition=Q(payment_number="", wallet_pass__isnull=False),
-                name="earning_tx_unnumbered",
-            ),
             models.Index(
                 fields=["group", "store_label"], condition=Q(state="PARKED"), name="earning_tx_parked"
             ),

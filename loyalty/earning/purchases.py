@@ -91,9 +91,11 @@ class Found(NamedTuple):
 # Doors at which a person or a till speak take the store's equal amounts and the member for themselves until they have
 # committed, so that of two records of one purchase the second sees the first: those are what `suspects` looks at.
 # Payments with a wallet's number share both, and so never wait for each other: two different ones are never the same
-# purchase. The order is amounts, members, then accounts, each by its number.
+# purchase. The order is amounts, members, then accounts, each by its number; where several stores have the name there
+# is no store, and so no amount.
 AMOUNT_LOCK, MEMBER_LOCK = 4101, 4102
-AMOUNT_KEY = "((store.id * 1000003 + asked.amount_cents) %% 2147483647)::int"
+AMOUNT_KEY = """CASE WHEN store.namesakes = 1
+    THEN ((store.id * 1000003 + asked.amount_cents) %% 2147483647)::int END"""
 MEMBER_KEY = "(member.id %% 2147483647)::int"
 LOCKS = f"""
 CASE WHEN NOT %(takes_locks)s THEN false
@@ -120,11 +122,13 @@ LEFT JOIN members_member member ON member.id = coalesce(asked.member_id, wallet_
 # A store is named by its PMS label; only without one does a merchant ID name it, and then only its single store.
 STORE = """
 LEFT JOIN LATERAL (
-    SELECT * FROM pms_store WHERE group_id = program.group_id
-        AND pms_label = asked.store_label AND asked.store_label <> ''
-    UNION ALL
-    SELECT * FROM pms_store WHERE group_id = program.group_id
-        AND merchant_id = asked.merchant_id AND asked.merchant_id <> '' AND asked.store_label = ''
+    SELECT *, count(*) OVER () AS namesakes FROM (
+        SELECT * FROM pms_store WHERE group_id = program.group_id
+            AND pms_label = asked.store_label AND asked.store_label <> ''
+        UNION ALL
+        SELECT * FROM pms_store WHERE group_id = program.group_id
+            AND merchant_id = asked.merchant_id AND asked.merchant_id <> '' AND asked.store_label = ''
+    ) named
 ) store ON true
 """
 LOCKED = f"""
@@ -290,7 +294,7 @@ def is_known_elsewhere(purchase: Purchase) -> bool:
 
 
 def of(transaction: Transaction) -> Purchase:
-    """The purchase a stored transaction reported, to judge it again."""
+    """The purchase a stored transaction reported, to judge it again; consent is asked of a wallet's notice alone."""
     wallet_pass = transaction.wallet_pass
     is_by_hand = transaction.channel != Transaction.Channel.WALLET
     return Purchase(
@@ -299,7 +303,7 @@ def of(transaction: Transaction) -> Purchase:
         channel=transaction.channel,
         wallet=wallet_pass.wallet if wallet_pass else "",
         user_id=wallet_pass.user_id if wallet_pass else "",
-        member_id=None if wallet_pass else transaction.member_id,
+        member_id=transaction.member_id if is_by_hand or not wallet_pass else None,
         amount_cents=transaction.amount_cents,
         currency=transaction.currency,
         paid_at=transaction.paid_at,

@@ -1,8 +1,8 @@
 """Looks for an earlier record of the same purchase before points are given, and says what a program does about it.
 
-One statement over three indexes, for one purchase or many: the member's day, the store's equal amounts that day, and
-what the same wallet user has under whichever member, without the wallet's own number. Records that carry a number of a
-kind that this one carries too are left out in it, as they are another purchase or known by that number.
+One statement over two indexes, for one purchase or many: the member's day, and the store's equal amounts that day.
+Records that carry a number of a kind that this one carries too are left out in it, as they are another purchase or
+known by that number.
 Nobody escapes by coming at the same instant: `purchases.find` has taken locks on both by then.
 """
 
@@ -25,7 +25,7 @@ WALLET_CHANNELS = (Transaction.Channel.WALLET, Transaction.Channel.UPLOAD)
 # Whatever else a record is, it keeps no points.
 PAID_STATES = (Transaction.State.EARNED, Transaction.State.FLAGGED, Transaction.State.HELD)
 
-# Other members' records reach no flag without the same store and amount, or the same wallet user.
+# Other members' records reach no flag without the same store and amount.
 _ALIKE = """
     paid_at >= asked.since AND paid_at < asked.until AND state = ANY(%(states)s::text[]) AND currency = asked.currency
     AND group_id = asked.group_id AND id <> asked.own_id
@@ -39,20 +39,15 @@ SELECT asked.place, earlier.id, earlier.member_id, earlier.store_id, store.merch
 FROM (SELECT * FROM unnest(%(places)s::int[], %(member_ids)s::bigint[], %(store_ids)s::bigint[], %(amounts)s::bigint[],
         %(sinces)s::timestamptz[], %(untils)s::timestamptz[], %(currencies)s::text[], %(group_ids)s::bigint[],
         %(own_ids)s::bigint[], %(have_payment)s::boolean[], %(have_mainland)s::boolean[],
-        %(have_acquirer)s::boolean[], %(user_ids)s::text[]) LIMIT %(all)s)
+        %(have_acquirer)s::boolean[]) LIMIT %(all)s)
     AS asked (place, member_id, store_id, amount_cents, since, until, currency, group_id, own_id, has_payment,
-        has_mainland, has_acquirer, user_id)
+        has_mainland, has_acquirer)
 CROSS JOIN LATERAL (
     (SELECT id FROM earning_transaction WHERE member_id = asked.member_id AND {_ALIKE}
      ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
     UNION
     (SELECT id FROM earning_transaction
      WHERE store_id = asked.store_id AND amount_cents = asked.amount_cents AND {_ALIKE}
-     ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
-    UNION
-    (SELECT id FROM earning_transaction
-     WHERE wallet_pass_id IN (SELECT id FROM members_pass WHERE user_id = asked.user_id AND asked.user_id <> '')
-        AND payment_number = '' AND {_ALIKE}
      ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
 ) found
 JOIN earning_transaction earlier ON earlier.id = found.id
@@ -240,7 +235,6 @@ def values(sought: Sequence[Sought]) -> Mapping[str, Any]:
         "have_payment": columns.flags("PAYMENT" in known for known in kinds),
         "have_mainland": columns.flags("MAINLAND" in known for known in kinds),
         "have_acquirer": columns.flags("ACQUIRER" in known for known in kinds),
-        "user_ids": columns.texts(look.purchase.user_id for look in sought),
     }
 
 

@@ -130,6 +130,8 @@ def _purchases(records: Sequence[Record]) -> dict[str, Any]:
 def _claims(records: Sequence[Record]) -> dict[str, Any]:
     claims = [(record, record.claims) for record in records]
     held = [(record, kind, number) for record, pairs in claims for kind, number in pairs]
+    # In one order for everybody, so that no two wait for each other's numbers; of equal ones the first stays first.
+    held.sort(key=lambda claim: (claim[0].purchase.group_id, *claim[1:]))
     return {
         "claim_groups": columns.numbers(record.purchase.group_id for record, _kind, _number in held),
         "kinds": columns.texts(str(kind) for _record, kind, _number in held),

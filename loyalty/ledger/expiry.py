@@ -8,8 +8,8 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.transaction import atomic
 
-from loyalty.ledger import endings, postings
-from loyalty.ledger.models import PointAccount, PointLot, Posting
+from loyalty.ledger import endings
+from loyalty.ledger.models import PointAccount, PointLot
 from members.models import Program
 from pms.clock import HONG_KONG
 
@@ -103,23 +103,3 @@ def _warn(days: int, *, as_of: datetime, now: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(WARN, {"days": days, "as_of": as_of, "until": _end_of(last), "now": now})
         return int(cursor.rowcount)
-
-
-def release_lot(lot_id: int, *, now: datetime) -> bool:
-    """Make one lot usable, whether its time has come or somebody confirmed it; a deficit is settled first."""
-    with postings.locked_lot(lot_id) as lot:
-        if not lot.is_held:
-            return False
-        if lot.remaining:
-            posted = postings.move(
-                account=lot.account,
-                kind=Posting.Kind.RELEASE,
-                source=f"lot/{lot.pk}/release",
-                points=lot.remaining,
-                against=PointAccount.Kind.PENDING,
-                now=now,
-            )
-            lot.remaining = max(0, min(lot.remaining, posted.balance))
-        lot.is_held, lot.held_until_at = False, None
-        lot.save(update_fields=["is_held", "held_until_at", "remaining"])
-    return True

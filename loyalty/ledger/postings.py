@@ -5,17 +5,15 @@ appends; `earn_all` takes many accounts in one, as `endings` does. Callers own t
 and in `endings.py`, `expiry.py` and `redemptions.py`.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from django.db.models import F, QuerySet
-from django.db.transaction import atomic
 
-from loyalty.ledger.models import PointAccount, PointEntry, PointLot, Posting
+from loyalty.ledger.models import PointAccount, PointEntry, Posting
 from members.models import Member, Program
 from pms import columns
 
@@ -90,13 +88,14 @@ WITH due AS MATERIALIZED (
     LEFT JOIN pending ON pending.spendable_id = due.account_id AND due.held > 0
 ), posting AS (
     INSERT INTO ledger_posting (id, program_id, kind, source, posted_at)
-    SELECT posting_id, program_id, 'EARN', source, %(now)s FROM made
+    SELECT posting_id, program_id, 'EARN', source, %(now)s FROM made ORDER BY place
 ), entries AS (
     INSERT INTO ledger_pointentry (posting_id, account_id, points)
     SELECT made.posting_id, line.account_id, line.points
-    FROM made, LATERAL (VALUES (made.account_id, made.usable), (made.pending_id, made.held),
-                               (made.issued_id, -made.usable - made.held)) AS line (account_id, points)
+    FROM made, LATERAL (VALUES (1, made.account_id, made.usable), (2, made.pending_id, made.held),
+                               (3, made.issued_id, -made.usable - made.held)) AS line (place, account_id, points)
     WHERE line.account_id IS NOT NULL AND (line.points <> 0 OR made.usable + made.held = 0)
+    ORDER BY made.place, line.place
 ), lots AS (
     INSERT INTO ledger_pointlot (account_id, posting_id, points, remaining, expires_at, is_held, held_until_at)
     SELECT made.account_id, made.posting_id, given.points, given.points, lot.expires_at, lot.is_held,
@@ -296,17 +295,6 @@ def take_locks(*, account_ids: Collection[int]) -> None:
 
 def _locked() -> QuerySet[PointAccount]:
     return PointAccount.objects.select_for_update(of=("self",), no_key=True).select_related("program")
-
-
-@contextmanager
-def locked_lot(lot_id: int) -> Iterator[PointLot]:
-    """One lot in a block of its own, under its account's lock."""
-    with atomic():
-        account_id = PointLot.objects.values_list("account_id", flat=True).get(pk=lot_id)
-        account = lock_account(account_id=account_id)
-        lot = PointLot.objects.get(pk=lot_id)
-        lot.account = account
-        yield lot
 
 
 def open_account(*, member: Member, now: datetime) -> PointAccount:

@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.transaction import atomic
 
 from alipayhk import uploads
 from alipayhk.models import PassUpdate
 from alipayhk.uploads import Verdict
+from loyalty.earning import settlement, suspects
 from loyalty.earning.models import DuplicateCase, Transaction
 from pms import clock
 from tests import factories
@@ -140,6 +142,45 @@ def test_consent_is_not_asked_of_who_hands_a_payment_in(picker: Picker) -> None:
     picker.wallet_pass.consents.all().update(ended_at=clock.now() - timedelta(days=2))
 
     assert verdicts(picker.upload(picker.batch(bill("UP-1")))) == ["ACCEPTED"]
+
+
+@pytest.mark.parametrize(
+    ("cents", "tender", "state", "score"),
+    [(73800, "", "HELD", 87), (68800, "CARD", "EARNED", 60)],
+    ids=["what a coupon of the wallet leaves", "paid otherwise"],
+)
+def test_a_receipt_after_an_upload_is_compared_with_a_record_of_the_wallet(
+    picker: Picker, cents: int, tender: str, state: str, score: int
+) -> None:
+    at = an_hour_ago()
+    picker.upload(picker.batch(bill("UP-1", 68800, at=at)))
+
+    receipt = picker.shopper.hands_in(
+        cents,
+        at=at + timedelta(minutes=2),
+        tender=tender,
+        member_id=picker.wallet_pass.member_id,
+        wallet="",
+        user_id="",
+        submitted_at=clock.now(),
+    )
+
+    near = suspects.nearest(receipt)
+    assert near is not None
+    assert (receipt.state, near.score, near.earlier.payment_number) == (state, score, "UP-1")
+
+
+def test_an_upload_that_was_held_back_is_asked_for_no_consent_when_it_is_cleared(picker: Picker) -> None:
+    picker.wallet_pass.consents.all().update(ended_at=clock.now() - timedelta(days=2))
+    picker.shopper.hands_in(13890, at=an_hour_ago(), member_id=picker.wallet_pass.member_id, wallet="")
+    (told,) = picker.upload(picker.batch(bill("UP-1")))
+    held = Transaction.objects.get(pk=told.transaction_id)
+
+    with atomic():
+        settlement.grant(transaction=held, now=clock.now())
+
+    assert (told.verdict, held.state, held.award.points) == (Verdict.HELD, "EARNED", 138)
+    assert picker.balance() == 276
 
 
 def test_malformed_lines_are_named_by_their_place_and_the_others_earn(picker: Picker) -> None:

@@ -106,6 +106,33 @@ def test_a_merchant_with_two_stores_names_neither(store: Store, wallet_pass: Pas
     assert found.store_id is None
 
 
+@pytest.mark.parametrize("many", [1, 2])
+def test_where_several_stores_have_the_name_no_amount_is_locked(
+    store: Store, wallet_pass: Pass, many: int
+) -> None:
+    factories.StoreFactory.create(mall=store.mall, merchant_id=store.merchant_id)
+
+    purchases.find_all([purchase(store, wallet_pass, store_label="")] * many)
+
+    assert locked() == {purchases.MEMBER_LOCK}
+
+
+def test_where_one_store_has_the_name_its_amount_and_the_member_are_locked(
+    store: Store, wallet_pass: Pass
+) -> None:
+    purchases.find(purchase(store, wallet_pass, store_label=""))
+
+    assert locked() == {purchases.AMOUNT_LOCK, purchases.MEMBER_LOCK}
+
+
+def locked() -> set[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT classid::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
+        return {lock for (lock,) in cursor.fetchall()}
+
+
 def test_the_rule_is_the_one_of_the_time_of_payment(store: Store, wallet_pass: Pass) -> None:
     rule = factories.RuleFactory.create(program=wallet_pass.program)
     versions = [

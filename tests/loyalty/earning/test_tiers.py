@@ -124,3 +124,15 @@ def test_a_payment_that_changes_no_tier_asks_once(person: Shopper) -> None:
         is_reviewed(person, TUESDAY)
 
     assert len(seen) == 1
+
+
+def test_tiers_are_reviewed_under_the_accounts_lock_though_nothing_is_posted(person: Shopper) -> None:
+    with CaptureQueriesContext(connection) as seen:
+        award = person.pays(10_000, tender="CASH")
+
+    asked = [query["sql"] for query in seen.captured_queries]
+    lock = next(
+        place for place, sql in enumerate(asked) if "FROM ledger_pointaccount" in sql and "FOR NO KEY" in sql
+    )
+    review = next(place for place, sql in enumerate(asked) if "deserved" in sql)
+    assert (award.points, lock < review) == (0, True)
