@@ -174,7 +174,7 @@ def test_an_upload_that_was_held_back_is_asked_for_no_consent_when_it_is_cleared
     picker.wallet_pass.consents.all().update(ended_at=clock.now() - timedelta(days=2))
     picker.shopper.hands_in(13890, at=an_hour_ago(), member_id=picker.wallet_pass.member_id, wallet="")
     (told,) = picker.upload(picker.batch(bill("UP-1")))
-    held = Transaction.objects.get(pk=told.transaction_id)
+    held = Transaction.objects.get(pk=told.transaction_id or 0)
 
     with atomic():
         settlement.grant(transaction=held, now=clock.now())
