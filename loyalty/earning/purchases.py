@@ -294,16 +294,17 @@ def is_known_elsewhere(purchase: Purchase) -> bool:
 
 
 def of(transaction: Transaction) -> Purchase:
-    """The purchase a stored transaction reported, to judge it again; consent is asked of a wallet's notice alone."""
+    """The purchase a stored transaction reported, to judge it again; no consent is asked of an upload."""
     wallet_pass = transaction.wallet_pass
     is_by_hand = transaction.channel != Transaction.Channel.WALLET
+    is_upload = transaction.channel == Transaction.Channel.UPLOAD
     return Purchase(
         group_id=transaction.group_id,
         mall_id=transaction.mall_id,
         channel=transaction.channel,
         wallet=wallet_pass.wallet if wallet_pass else "",
         user_id=wallet_pass.user_id if wallet_pass else "",
-        member_id=transaction.member_id if is_by_hand or not wallet_pass else None,
+        member_id=transaction.member_id if is_upload or not wallet_pass else None,
         amount_cents=transaction.amount_cents,
         currency=transaction.currency,
         paid_at=transaction.paid_at,
