@@ -197,8 +197,9 @@ def test_a_form_sent_again_with_other_content_is_refused(
 ) -> None:
     asked(person, mei, request_key="form-1", points=50)
 
+    again: dict[str, Any] = {"request_key": "form-1", "points": 50} | change
     with pytest.raises(adjustments.FormUsed):
-        asked(person, mei, **{"request_key": "form-1", "points": 50} | change)
+        asked(person, mei, **again)
 
     assert AdjustmentRequest.objects.get().points == 50
 

@@ -1,5 +1,6 @@
 """Which lots a member had on an earlier day, where staff decided, undid that, or moved points by hand."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -45,7 +46,7 @@ def test_lots_of_every_day_around_a_decision_are_those_of_that_day(by: User, pro
     case = DuplicateCase.objects.get(transaction=award.transaction)
     account = person.wallet_pass.member.account
     days = [TUESDAY + number * DAY for number in range(1, 7)]
-    deeds = [
+    deeds: list[Callable[[datetime], object]] = [
         lambda now: cases.decide(case=case, answer=SAME, by=by, now=now),
         lambda now: adjusted(person, 50, now),
         lambda now: cases.reopen(case=case, by=by, now=now),
