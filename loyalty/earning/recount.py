@@ -119,6 +119,26 @@ PROMISES = (
         WHERE one.state IN ('OPEN', 'ASKED') AND one.verdict IN ('HELD', 'FLAGGED')
             AND purchase.state <> one.verdict""",
     ),
+    # Tied by a case, by two cases to one earlier record, or by a case to a record that another one ties.
+    Promise(
+        "earning_duplicatecase",
+        "it was decided as one purchase, but transactions {} and {} both keep points.",
+        """WITH same AS (SELECT * FROM earning_duplicatecase WHERE state = 'SAME'),
+        kept AS (
+            SELECT same.id, same.transaction_id, same.earlier_id FROM same
+            JOIN earning_transaction purchase ON purchase.id = same.transaction_id
+            WHERE purchase.state IN ('EARNED', 'FLAGGED')
+        ), twice AS (
+            SELECT id, transaction_id AS one, earlier_id AS other FROM kept
+            UNION ALL SELECT later.id, later.transaction_id, first.transaction_id FROM kept first
+                JOIN kept later ON later.earlier_id = first.earlier_id AND later.id > first.id
+            UNION ALL SELECT later.id, later.transaction_id, first.earlier_id FROM kept later
+                JOIN same first ON first.transaction_id = later.earlier_id
+        )
+        SELECT twice.id, twice.one, twice.other FROM twice
+        JOIN earning_transaction other ON other.id = twice.other
+        WHERE other.state IN ('EARNED', 'FLAGGED') ORDER BY twice.id""",
+    ),
     Promise(
         "earning_transaction",
         "its state is {}, but nothing says why.",

@@ -27,6 +27,10 @@ class StoreUnknown(Exception):
     """The store is not known yet, so no rule can say what the purchase earns. Map the store first."""
 
 
+class MembershipOver(Exception):
+    """The member has left; nothing is given to an account that is closed."""
+
+
 def withhold(*, transaction: Transaction, state: str, now: datetime) -> None:
     """It ends with nothing, in `state`: a duplicate, or held back again."""
     if transaction.state == Transaction.State.PARKED:
@@ -165,6 +169,8 @@ def _give(transaction: Transaction, stands: Standing, *, now: datetime) -> None:
         target, basis.facts, basis.ruleset, expires=(found.expiry, found.expiry_count), now=now
     )
     lots = _as_much(lots, due - settled)
+    if lots and shares.is_closed(transaction):
+        raise MembershipOver
     if decision and decision.points:
         limits.consume(limits.taken(account.pk, decision.judgement.uses))
     posting_id = _post(transaction, account, found, lots, now=now) if lots else None

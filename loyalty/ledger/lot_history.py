@@ -62,10 +62,10 @@ class _History:
         self._released = {
             int(source.split("/")[1]) for source in released.values_list("posting__source", flat=True)
         }
-        self._posting_of = {
-            posting.source: posting.pk
-            for posting in Posting.objects.filter(kind=Posting.Kind.EARN, pk__in=list(self._of_posting))
-        }
+        self._given: dict[str, list[int]] = defaultdict(list)
+        given = Posting.objects.filter(kind=Posting.Kind.EARN, pk__in=list(self._of_posting))
+        for posting in given.order_by("pk"):
+            self._given[_purchase(posting.source)].append(posting.pk)
         self._parts: dict[int, list[RedemptionPart]] = defaultdict(list)
         parts = RedemptionPart.objects.filter(redemption__account=self.account).select_related("redemption")
         for part in parts.order_by("pk"):
@@ -100,8 +100,9 @@ class _History:
             _take(self._spendable(), -move.points)
 
     def _claw_back(self, move: Move) -> None:
-        """What the award still holds first, then its own lot, then the lots that expire soonest."""
-        award_posting_id = self._posting_of.get(move.source.partition("/refund/")[0])
+        """What was given last for the purchase: what that still holds, its own lot, then what expires soonest."""
+        given = self._given[_purchase(move.source)]
+        award_posting_id = max((pk for pk in given if pk < move.posting_id), default=None)
         own = [lot for lot in self.lots.values() if lot.lot.posting_id == award_posting_id]
         _take(sorted((lot for lot in own if lot.is_held), key=lambda lot: lot.urgency), -move.held)
         spendable = sorted(
@@ -128,6 +129,11 @@ def _take(lots: Iterable[LotThen], points: int) -> None:
         taken = min(lot.remaining, points)
         lot.remaining -= taken
         points -= taken
+
+
+def _purchase(source: str) -> str:
+    """`transaction/42`, also of its `transaction/42/refund/1` and `transaction/42/correction/2`."""
+    return "/".join(source.split("/")[:2])
 
 
 def _lot_id(move: Move) -> int:

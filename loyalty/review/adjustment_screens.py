@@ -43,6 +43,9 @@ WHY_NOT: dict[type[Exception], Promise] = {
     adjustments.TooFewPoints: _(
         "The member has fewer points, and the program lets no balance fall so low. Nothing was moved."
     ),
+    adjustments.FormUsed: _(
+        "This form was sent already, asking for something else. Nothing was added; open a new form."
+    ),
     adjustments.AskedAlready: _("A repair has been asked for or decided already."),
     repairs.NoPass: _("The member has no card in the wallet, so the payment cannot be theirs."),
     repairs.KnownMeanwhile: _("The payment has been recorded meanwhile; reject the request."),

@@ -6,6 +6,7 @@ asked for; the database refuses it too.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Sum
@@ -60,6 +61,10 @@ class AskedAlready(AdjustmentRefused):
     """A repair of this finding has been asked for already."""
 
 
+class FormUsed(AdjustmentRefused):
+    """The form was sent already, asking for something else. Nothing was changed."""
+
+
 class AlreadyEnded(AdjustmentRefused):
     """Somebody else has decided it meanwhile."""
 
@@ -103,17 +108,7 @@ def _request(wish: Wish, by: User, *, now: datetime) -> AdjustmentRequest:
         if not moved.update(state=Finding.State.REQUESTED):
             raise AskedAlready
     return AdjustmentRequest.objects.create(
-        mall=wish.mall,
-        account=wish.account,
-        deed=wish.deed,
-        points=wish.points,
-        reason=wish.reason,
-        note=wish.note.strip()[:LONGEST_NOTE],
-        transaction=wish.transaction,
-        finding=wish.finding,
-        request_key=wish.request_key,
-        requested_by=by,
-        requested_at=now,
+        request_key=wish.request_key, requested_by=by, requested_at=now, **_columns(wish)
     )
 
 
@@ -173,7 +168,23 @@ def _check(wish: Wish) -> None:
 def _known(wish: Wish, by: User) -> AdjustmentRequest | None:
     if not wish.request_key:
         return None
-    return AdjustmentRequest.objects.filter(requested_by=by, request_key=wish.request_key).first()
+    known = AdjustmentRequest.objects.filter(requested_by=by, request_key=wish.request_key).first()
+    if known and any(getattr(known, name) != asked for name, asked in _columns(wish).items()):
+        raise FormUsed
+    return known
+
+
+def _columns(wish: Wish) -> dict[str, Any]:
+    return {
+        "mall": wish.mall,
+        "account": wish.account,
+        "deed": wish.deed,
+        "points": wish.points,
+        "reason": wish.reason,
+        "note": wish.note.strip()[:LONGEST_NOTE],
+        "transaction": wish.transaction,
+        "finding": wish.finding,
+    }
 
 
 def _locked(request: AdjustmentRequest) -> AdjustmentRequest:

@@ -1,6 +1,10 @@
 """Screens of review: the duplicate desk, spot checks, daily mails, decisions, adjustments, provider files' columns."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Value
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.models import DuplicateCase
@@ -36,6 +40,14 @@ class DecisionAdmin(RecordAdmin):
         "No decision yet. Each answer on the duplicate desk is kept here, with who gave it and why."
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With whether the earlier record's mall is one that the login sees."""
+        sight = scoping.sight_of(request)
+        seen = Value(True) if sight.is_everything else Q(case__earlier__mall__in=sight.mall_ids)
+        told = ExpressionWrapper(seen, output_field=BooleanField())
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(is_earlier_told=told)
+        return rows
+
     @admin.display(description=_("case"))
     def case_number(self, decision: Decision) -> str:
         one = decision.case.transaction
@@ -58,7 +70,9 @@ class DecisionAdmin(RecordAdmin):
         return _change(decision.points_before, decision.points_after)
 
     @admin.display(description=_("points of the earlier record"))
-    def earlier(self, decision: Decision) -> str:
+    def earlier(self, decision: Any) -> str:
+        if not decision.is_earlier_told:
+            return formats.word(_("of another mall"))
         return _change(decision.earlier_points_before, decision.earlier_points_after)
 
     def title_of(self, thing: Decision) -> object:

@@ -18,9 +18,14 @@ from loyalty.review.cases import (
     AlreadyDecided,
     CaseRefused,
     EarlierIsOpen,
+    HeldByAnother,
+    KeptByAnother,
+    MembershipOver,
     NotDecided,
     NotIdentical,
     StoreUnknown,
+    Together,
+    TooMany,
 )
 from loyalty.review.models import Decision
 from loyalty.review.pattern_screens import PatternFilter, PatternPages
@@ -39,10 +44,16 @@ WHY_NOT = {
     StoreUnknown: gettext_lazy(
         "The store is not known yet, so no rule can say what the purchase earns. Map the store first."
     ),
+    MembershipOver: gettext_lazy(
+        "The member whose points would come back has left, and a closed account gets none. Nothing was changed."
+    ),
     NotIdentical: gettext_lazy(
         "These cases rest on different evidence, so they cannot be decided together. Nothing was changed."
     ),
+    TooMany: gettext_lazy("At most 500 cases are decided together. Choose fewer; nothing was changed."),
+    HeldByAnother: BUSY,
 }
+MOST_NAMED = 5
 ANSWERS = ("same", "different", "ask")
 WHOLE = (
     "transaction__member__program", "transaction__store", "transaction__mall",
@@ -76,6 +87,11 @@ def _tried(act: Callable[..., Decision], **options: Any) -> Decision:
 
 def said_no(refusal: CaseRefused) -> str:
     """Who was faster is named, so that the second can ask."""
+    if isinstance(refusal, KeptByAnother):
+        return _(
+            "Case #%(case)s decided that this record is one purchase with another, which keeps the points. Undo that"
+            " case first; nothing was changed."
+        ) % {"case": refusal.case_id}
     if not isinstance(refusal, AlreadyDecided):
         return str(WHY_NOT[type(refusal)])
     case = refusal.case
@@ -199,17 +215,28 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
         self._together(request, chosen, Decision.Answer.DIFFERENT)
 
     def _together(self, request: HttpRequest, chosen: QuerySet[DuplicateCase], answer: str) -> None:
-        rows = list(self.open_rows(chosen).select_related(*WHOLE).order_by("opened_at", "pk"))
+        waiting = self.open_rows(chosen).select_related(*WHOLE).order_by("opened_at", "pk")
+        rows = list(waiting[: cases.MOST_TOGETHER + 1])
         try:
-            late = cases.decide_all(cases=rows, answer=answer, by=login_of(request), now=clock.now())
+            together = cases.decide_all(cases=rows, answer=answer, by=login_of(request), now=clock.now())
         except CaseRefused as refusal:
             messages.error(request, said_no(refusal))
             return
-        for case in rows:
-            if case not in late:
-                self.log_change(request, case, str(Decision.Answer(answer).label))
-        done = {"done": len(rows) - len(late), "late": len(late)}
-        messages.success(request, _("%(done)s decided; %(late)s were decided by somebody else.") % done)
+        for case in together.decided:
+            self.log_change(request, case, str(Decision.Answer(answer).label))
+        if together.decided:
+            messages.success(
+                request, _("%(done)s decided.") % {"done": formats.number(len(together.decided))}
+            )
+        for sentence, numbers in self._why_not(together).items():
+            messages.error(request, _not_decided(sentence, numbers))
+
+    def _why_not(self, together: Together) -> dict[str, list[str]]:
+        """The numbers of what was not decided, by the sentence that says why."""
+        why: dict[str, list[str]] = {}
+        for case, refusal in together.refused:
+            why.setdefault(said_no(refusal), []).append(self.number(case))
+        return why
 
     @admin.display(description=gettext_lazy("record"))
     def record(self, case: DuplicateCase) -> str:
@@ -255,6 +282,12 @@ class DuplicateCaseAdmin(ReportPages, PatternPages, RecordAdmin):
         return pill_by(case_story.TONES, thing)
 
 
+def _not_decided(sentence: str, numbers: list[str]) -> str:
+    named = ", ".join(numbers[:MOST_NAMED]) + (" …" if len(numbers) > MOST_NAMED else "")
+    told = {"number": formats.number(len(numbers)), "named": named, "why": sentence}
+    return str(_("%(number)s not decided (%(named)s): %(why)s") % told)
+
+
 def _effect(request: HttpRequest, case: DuplicateCase, name: str) -> str:
     """What pressing it does to the points of both; another mall's figures are not told."""
     answers = {"same": Decision.Answer.SAME, "different": Decision.Answer.DIFFERENT}
@@ -266,7 +299,7 @@ def _effect(request: HttpRequest, case: DuplicateCase, name: str) -> str:
         )
     before, after = cases.points_of(case), cases.preview(case, answers[name])
     said = _("This record: %(before)s → %(after)s points.") % _figures(before.ours, after.ours)
-    if not case_story.is_visible(request, case.earlier):
+    if not case_story.sees_earlier(request, case):
         return str(said)
     return f"{said} " + _("Earlier record: %(before)s → %(after)s points.") % _figures(
         before.earlier, after.earlier

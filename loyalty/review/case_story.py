@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from loyalty.earning import likeness, settlement, transaction_story
 from loyalty.earning.models import DuplicateCase, Transaction
+from loyalty.review import cases
 from loyalty.review.models import Decision
 from pms import formats, story
 from pms.clock import HONG_KONG
@@ -26,6 +27,11 @@ DAY = timedelta(days=1)
 
 def is_visible(request: HttpRequest, purchase: Transaction) -> bool:
     return bool(story.visible(request, Transaction).filter(pk=purchase.pk).exists())
+
+
+def sees_earlier(request: HttpRequest, case: DuplicateCase) -> bool:
+    """Whether points of the earlier purchase may be told: that record's, and those of the one that keeps it now."""
+    return all(is_visible(request, one) for one in {case.earlier, cases.rival_of(case)})
 
 
 @story.tells("earning.duplicatecase", 10)
@@ -152,13 +158,14 @@ def _moment(
 
 
 @story.tells("earning.duplicatecase", 40)
-def history(_request: HttpRequest, case: DuplicateCase) -> Panel:
+def history(request: HttpRequest, case: DuplicateCase) -> Panel:
+    is_told = sees_earlier(request, case)
     rows = [
         (
             formats.moment(one.decided_at), formats.word(one.get_answer_display()), str(one.decided_by),
             one.note or formats.NOTHING,
-            f"{formats.number(one.points_before)} → {formats.number(one.points_after)}",
-            f"{formats.number(one.earlier_points_before)} → {formats.number(one.earlier_points_after)}",
+            _change(one.points_before, one.points_after),
+            _change(one.earlier_points_before, one.earlier_points_after) if is_told else _("of another mall"),
         )
         for one in Decision.objects.filter(case=case).select_related("decided_by").order_by("-pk")
     ]  # fmt: skip
@@ -170,10 +177,14 @@ def history(_request: HttpRequest, case: DuplicateCase) -> Panel:
     return story.table(_("What was decided"), headings, rows, empty=opened)
 
 
+def _change(before: int, after: int) -> str:
+    return f"{formats.number(before)} → {formats.number(after)}"
+
+
 @story.tells("earning.transaction", 50)
 def of_transaction(request: HttpRequest, purchase: Transaction) -> Panel | None:
     """On the page of a transaction: cases it is in, either way, and points moved since."""
-    cases = (
+    found = (
         story.visible(request, DuplicateCase)
         .filter(pk__in=_ids(purchase))
         .select_related("transaction", "earlier")
@@ -186,7 +197,7 @@ def of_transaction(request: HttpRequest, purchase: Transaction) -> Panel | None:
             formats.pill(TONES[case.state], case.get_state_display()),
             formats.moment(case.decided_at or case.opened_at),
         )
-        for case in cases.order_by("pk")
+        for case in found.order_by("pk")
     ]
     if not rows:
         return None

@@ -1,24 +1,29 @@
 """Decides whether two records are one purchase, and undoes that: points and numbers follow by new entries.
 
-The wallet's own record stands, since it names who paid and refunds name it; else the earlier one. Whoever decides
-holds the case's row, then both purchases', then both accounts', each in one order, so one of two deciders wins.
+The wallet's own record stands, since it names who paid and refunds name it; else the earlier one. Records that other
+cases tie to either belong to the purchase too, so it keeps points once. Whoever decides holds the case's row, then the
+purchases', then their accounts', each in one order, so one of two deciders wins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import OperationalError
 from django.db.transaction import atomic
 
 from loyalty.earning import duplicates, settlement
 from loyalty.earning.models import DuplicateCase, Transaction
-from loyalty.earning.suspects import WALLET_CHANNELS
 from loyalty.ledger import postings
+from loyalty.ledger.models import PointAccount
+from loyalty.review import one_purchase
 from loyalty.review.models import Decision
 from pms.models import User
 
 Answer = Decision.Answer
 OVER = {Answer.SAME: DuplicateCase.State.SAME, Answer.DIFFERENT: DuplicateCase.State.DIFFERENT}
+MOST_TOGETHER = 500
 BY_NUMBER = (DuplicateCase.Verdict.NUMBER, DuplicateCase.Verdict.CONFLICT)
 
 
@@ -42,36 +47,62 @@ class EarlierIsOpen(CaseRefused):
     """The earlier record has an open case of its own. Decide that one first."""
 
 
+class KeptByAnother(CaseRefused):
+    """Another case gave this purchase to another record. Undo that one first; nothing was changed."""
+
+    def __init__(self, case_id: int) -> None:
+        super().__init__(case_id)
+        self.case_id = case_id
+
+
 class StoreUnknown(CaseRefused):
     """The store is not known yet, so no rule can say what the purchase earns. Map the store first."""
+
+
+class MembershipOver(CaseRefused):
+    """The member whose points would come back has left. Nothing was changed."""
 
 
 class NotIdentical(CaseRefused):
     """Cases decided together must rest on the same evidence."""
 
 
+class TooMany(CaseRefused):
+    """More cases than are decided together at a time. Nothing was changed."""
+
+
+class HeldByAnother(CaseRefused):
+    """Somebody else holds one of its rows right now. Nothing was changed."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Points:
-    """What the two purchases keep."""
+    """What the two purchases keep; the earlier one may be kept by a record that another case ties to it."""
 
     ours: int
     earlier: int
 
 
-def standing_record(case: DuplicateCase) -> Transaction:
-    """The one that keeps the purchase if both are the same."""
-    is_payer = case.transaction.channel in WALLET_CHANNELS and case.earlier.channel not in WALLET_CHANNELS
-    return case.transaction if is_payer else case.earlier
+def rival_of(case: DuplicateCase) -> Transaction:
+    """The record that has the earlier purchase, or had it until this case was decided."""
+    kept_by = one_purchase.side(case.earlier, without=case.transaction).kept_by
+    if kept_by == case.earlier_id:
+        return case.earlier
+    return Transaction.objects.select_related("member__program").get(pk=kept_by)
+
+
+def _stands(case: DuplicateCase) -> bool:
+    """Whether the case's own record keeps the purchase if both are the same."""
+    theirs = one_purchase.side(case.earlier, without=case.transaction)
+    return one_purchase.place_of(case.transaction, 1) < theirs.place
 
 
 def decide(*, case: DuplicateCase, answer: str, by: User, now: datetime, note: str = "") -> Decision:
     """SAME or DIFFERENT ends the case; ASK leaves it open, for `by` to see to. CaseRefused changes nothing."""
     if answer == Answer.ASK:
         return ask(case=case, of=by, by=by, now=now, note=note)
-    try:
+    with _refusals():
         return _decide(case=case, answer=answer, by=by, now=now, note=note)
-    except settlement.StoreUnknown as unknown:
-        raise StoreUnknown from unknown
 
 
 @atomic
@@ -79,6 +110,7 @@ def _decide(*, case: DuplicateCase, answer: str, by: User, now: datetime, note: 
     case = _locked(case)
     if not case.is_waiting:
         raise AlreadyDecided(case)
+    _check_kept(case)
     before = points_of(case)
     if answer == Answer.SAME:
         _are_one(case, now=now)
@@ -106,10 +138,19 @@ def ask(*, case: DuplicateCase, of: User, by: User, now: datetime, note: str = "
 
 def reopen(*, case: DuplicateCase, by: User, now: datetime, note: str = "") -> Decision:
     """Undo the decision by new entries: points and numbers are where they were when the case was opened."""
-    try:
+    with _refusals():
         return _reopen(case=case, by=by, now=now, note=note)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What hinders the points hinders the decision."""
+    try:
+        yield
     except settlement.StoreUnknown as unknown:
         raise StoreUnknown from unknown
+    except settlement.MembershipOver as over:
+        raise MembershipOver from over
 
 
 @atomic
@@ -117,30 +158,46 @@ def _reopen(*, case: DuplicateCase, by: User, now: datetime, note: str) -> Decis
     case = _locked(case)
     if case.is_waiting:
         raise NotDecided
+    _check_kept(case)
     before = points_of(case)
-    has_moved = case.state == DuplicateCase.State.SAME and standing_record(case) == case.transaction
+    # What the rules decided at once left the points with the earlier record.
+    has_moved = case.state == DuplicateCase.State.SAME and case.decided_by_id is not None and _stands(case)
     _as_opened(case, now=now)
     if has_moved:
-        settlement.grant(transaction=case.earlier, now=now)
+        settlement.grant(transaction=rival_of(case), now=now)
     case.state, case.decided_at, case.decided_by = DuplicateCase.State.OPEN, None, None
     case.points_saved = case.cents_saved = 0
     case.save()
     return _noted(case, Answer.REOPEN, before, by=by, now=now, note=note)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Together:
+    """What became of cases that were to be decided together: those decided, and why the others were not."""
+
+    decided: list[DuplicateCase]
+    refused: list[tuple[DuplicateCase, CaseRefused]]
+
+
 def decide_all(
     *, cases: Sequence[DuplicateCase], answer: str, by: User, now: datetime, note: str = ""
-) -> list[DuplicateCase]:
-    """The same answer to identical cases, each in a block of its own; returns those somebody was faster with."""
+) -> Together:
+    """The same answer to identical cases, each in a block of its own: what hinders one stops no other."""
+    if len(cases) > MOST_TOGETHER:
+        raise TooMany
     if len({likeness_of(case) for case in cases}) > 1:
         raise NotIdentical
-    late = []
+    together = Together(decided=[], refused=[])
     for case in cases:
         try:
             decide(case=case, answer=answer, by=by, now=now, note=note)
-        except AlreadyDecided:
-            late.append(case)
-    return late
+        except OperationalError:
+            together.refused.append((case, HeldByAnother()))
+        except CaseRefused as refusal:
+            together.refused.append((case, refusal))
+        else:
+            together.decided.append(case)
+    return together
 
 
 def likeness_of(case: DuplicateCase) -> tuple[object, ...]:
@@ -150,7 +207,7 @@ def likeness_of(case: DuplicateCase) -> tuple[object, ...]:
 
 
 def points_of(case: DuplicateCase) -> Points:
-    return Points(ours=settlement.worth_now(case.transaction), earlier=settlement.worth_now(case.earlier))
+    return Points(ours=settlement.worth_now(case.transaction), earlier=settlement.worth_now(rival_of(case)))
 
 
 def preview(case: DuplicateCase, answer: str) -> Points:
@@ -159,22 +216,29 @@ def preview(case: DuplicateCase, answer: str) -> Points:
     ours = found.ours or case.points_at_stake
     if answer == Answer.DIFFERENT:
         return Points(ours=ours, earlier=found.earlier)
-    if standing_record(case) == case.transaction:
+    if _stands(case):
         return Points(ours=ours, earlier=0)
     return Points(ours=0, earlier=found.earlier)
 
 
 def _are_one(case: DuplicateCase, *, now: datetime) -> None:
-    stays = standing_record(case)
-    if stays == case.earlier:
+    if not _stands(case):
         settlement.withhold(transaction=case.transaction, state=Transaction.State.DUPLICATE, now=now)
         return
-    own = DuplicateCase.objects.filter(transaction=case.earlier).first()
-    if own and own.is_waiting:
+    rival = rival_of(case)
+    own = DuplicateCase.objects.filter(transaction__in={case.earlier_id, rival.pk})
+    if own.filter(state__in=DuplicateCase.WAITING).exists():
         raise EarlierIsOpen
-    settlement.withhold(transaction=case.earlier, state=Transaction.State.DUPLICATE, now=now)
+    settlement.withhold(transaction=rival, state=Transaction.State.DUPLICATE, now=now)
     settlement.hold_numbers(transaction=case.transaction, of=case.earlier)
     settlement.grant(transaction=case.transaction, now=now)
+
+
+def _check_kept(case: DuplicateCase) -> None:
+    """Points come back to no record that a later case, still decided so, has withheld."""
+    ours = one_purchase.side(case.transaction, without=case.earlier)
+    if ours.first_case_id is not None:
+        raise KeptByAnother(ours.first_case_id)
 
 
 def _as_opened(case: DuplicateCase, *, now: datetime) -> None:
@@ -189,9 +253,7 @@ def _as_opened(case: DuplicateCase, *, now: datetime) -> None:
 
 def _saved(case: DuplicateCase, before: Points) -> int:
     """Points that one purchase would have had twice."""
-    return (
-        before.earlier if standing_record(case) == case.transaction else before.ours or case.points_at_stake
-    )
+    return before.earlier if _stands(case) else before.ours or case.points_at_stake
 
 
 def _locked(case: DuplicateCase) -> DuplicateCase:
@@ -201,14 +263,20 @@ def _locked(case: DuplicateCase) -> DuplicateCase:
     purchases = Transaction.objects.select_for_update(of=("self",), no_key=True).select_related(
         "member__program"
     )
-    both = {
-        one.pk: one
-        for one in purchases.filter(pk__in=[found.transaction_id, found.earlier_id]).order_by("pk")
-    }
-    found.transaction, found.earlier = both[found.transaction_id], both[found.earlier_id]
-    for member_id in sorted({one.member_id for one in both.values()}):
-        postings.lock(member_id=member_id)
+    locked: dict[int, Transaction] = {}
+    while missing := _tied(found) - locked.keys():
+        locked |= {one.pk: one for one in purchases.filter(pk__in=missing).order_by("pk")}
+    found.transaction, found.earlier = locked[found.transaction_id], locked[found.earlier_id]
+    members = {one.member_id for one in locked.values()}
+    accounts = PointAccount.objects.filter(member__in=members).values_list("pk", flat=True)
+    postings.take_locks(account_ids=list(accounts))
     return found
+
+
+def _tied(case: DuplicateCase) -> frozenset[int]:
+    """All records of either purchase; more of them while somebody else ties another one to it."""
+    ours = one_purchase.side(case.transaction, without=case.earlier)
+    return ours.ids | one_purchase.side(case.earlier, without=case.transaction).ids
 
 
 def _noted(

@@ -191,6 +191,19 @@ def test_a_form_that_was_sent_twice_is_one_request(person: Shopper, mei: User) -
     assert (second.pk, AdjustmentRequest.objects.count()) == (first.pk, 1)
 
 
+@pytest.mark.parametrize("change", [{"points": 51}, {"note": "another reason"}])
+def test_a_form_sent_again_with_other_content_is_refused(
+    person: Shopper, mei: User, change: dict[str, Any]
+) -> None:
+    asked(person, mei, request_key="form-1", points=50)
+
+    again: dict[str, Any] = {"request_key": "form-1", "points": 50} | change
+    with pytest.raises(adjustments.FormUsed):
+        asked(person, mei, **again)
+
+    assert AdjustmentRequest.objects.get().points == 50
+
+
 def test_nothing_moves_for_who_has_left(person: Shopper, mei: User, ken: User) -> None:
     request = asked(person, mei)
     Member.objects.update(state=Member.State.CLOSED)

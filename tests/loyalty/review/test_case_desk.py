@@ -152,6 +152,25 @@ def test_identical_cases_are_decided_together_and_others_are_not(
     assert DuplicateCase.objects.get(pk=other.pk).state == "OPEN"
 
 
+def test_together_says_what_was_decided_and_why_the_rest_was_not(
+    person: Shopper, case: DuplicateCase, reviewer: Client
+) -> None:
+    twin = handed_in(person, 90)
+    payment = person.pays(5000, at=TUESDAY + timedelta(days=3)).transaction
+    ken = factories.UserFactory.create(username="ken")
+    other = factories.DuplicateCaseFactory.create(
+        transaction=payment, earlier=twin.transaction, state="SAME", decided_at=case.opened_at, decided_by=ken
+    )
+    chosen = {"action": "different_together", "_selected_action": [case.pk, twin.pk]}
+
+    shown = reviewer.post(reverse(QUEUE), chosen, follow=True).content.decode()
+
+    assert "1 decided" in shown
+    assert f"1 not decided (#{twin.transaction_id}): Case #{other.pk} decided that this record" in shown
+    assert list(Decision.objects.values_list("case", "answer")) == [(case.pk, "DIFFERENT")]
+    assert LogEntry.objects.get().object_id == str(case.pk)
+
+
 def test_who_may_only_look_is_offered_no_answer(person: Shopper, case: DuplicateCase) -> None:
     operator = client_of(person, "OPERATOR")
 
@@ -185,6 +204,10 @@ def test_an_earlier_record_of_another_mall_is_not_told(
 
     assert "of another mall" in shown
     assert "SECRET77" not in shown and "Earlier record: 688" not in shown
+    reviewer.post(deed(case, "same"))
+    for address in (page(case), reverse("admin:review_decision_changelist")):
+        decided = reviewer.get(address).content.decode()
+        assert "f another mall" in decided and "688 → 688" not in decided
 
 
 def test_a_transaction_leads_to_its_cases(case: DuplicateCase, reviewer: Client) -> None:

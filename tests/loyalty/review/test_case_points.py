@@ -6,10 +6,22 @@ import pytest
 
 from loyalty.earning import awards
 from loyalty.earning.models import DuplicateCase, NumberClaim
+from loyalty.ledger.models import PointEntry
+from loyalty.review import cases
+from members.models import Member
 from pms.models import User
 from tests import factories
 from tests.loyalty.earning.programs import TUESDAY, breaches, shopper
-from tests.loyalty.review.doubles import DIFFERENT, SAME, claimed_by_another, decide, reopen, states
+from tests.loyalty.review.doubles import (
+    DIFFERENT,
+    LATER,
+    SAME,
+    claimed_by_another,
+    decide,
+    flagged,
+    reopen,
+    states,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -106,3 +118,16 @@ def test_a_payer_refunded_after_the_decision_ends_with_nothing(by: User) -> None
     payer.is_refunded(factories.AwardFactory.build(transaction=case.transaction), 68800)
 
     assert (payer.balance, claimer.balance, breaches()) == (0, 0, [])
+
+
+def test_what_a_decision_took_is_not_given_back_to_who_has_left_since(by: User) -> None:
+    person = shopper("lumina")
+    case = decide(flagged(person), SAME, by)
+    Member.objects.update(state=Member.State.CLOSED)
+    entries = PointEntry.objects.count()
+
+    with pytest.raises(cases.MembershipOver):
+        cases.reopen(case=case, by=by, now=LATER)
+
+    case.refresh_from_db()
+    assert (case.state, person.balance, PointEntry.objects.count()) == ("SAME", 688, entries)

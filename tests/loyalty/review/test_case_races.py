@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 
+import psycopg
 import pytest
 from django.db import connection
 from django.db.transaction import atomic
@@ -15,6 +16,7 @@ from loyalty.review import cases
 from loyalty.review.cases import AlreadyDecided
 from loyalty.review.models import Decision
 from tests import factories
+from tests.databases import Database
 from tests.loyalty.earning.programs import TUESDAY, Shopper, breaches, shopper
 
 pytestmark = pytest.mark.usefixtures("fresh_database")
@@ -90,3 +92,18 @@ def test_refunds_while_a_flagged_payment_is_decided_and_undone_stay_exact() -> N
     at_once(refund, change_minds)
 
     assert (person.balance, breaches()) == (700 + 288, [])
+
+
+def test_of_cases_decided_together_one_that_somebody_holds_stops_no_other(fresh_database: Database) -> None:
+    person = shopper("lumina")
+    mei = factories.UserFactory.create(username="mei")
+    both = [held(person, day) for day in range(2)]
+
+    with psycopg.connect(fresh_database.owner_url) as somebody:
+        somebody.execute("SELECT FROM earning_duplicatecase WHERE id = %s FOR UPDATE", [both[0].pk])
+        connection.cursor().execute("SET lock_timeout = '300ms'")
+        together = cases.decide_all(cases=both, answer="DIFFERENT", by=mei, now=LATER)
+
+    assert together.decided == both[1:]
+    assert [(case, type(why)) for case, why in together.refused] == [(both[0], cases.HeldByAnother)]
+    assert (Decision.objects.count(), person.balance, breaches()) == (1, 3 * 688, [])

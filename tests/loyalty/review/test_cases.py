@@ -8,7 +8,15 @@ from loyalty.earning import awards
 from loyalty.earning.models import Correction, DuplicateCase, NumberClaim, Transaction
 from loyalty.ledger.models import PointEntry, Posting
 from loyalty.review import cases
-from loyalty.review.cases import AlreadyDecided, EarlierIsOpen, NotDecided, NotIdentical, Points, StoreUnknown
+from loyalty.review.cases import (
+    AlreadyDecided,
+    EarlierIsOpen,
+    NotDecided,
+    NotIdentical,
+    Points,
+    StoreUnknown,
+    TooMany,
+)
 from loyalty.review.models import Decision
 from members.models import Program
 from pms.models import User
@@ -263,10 +271,20 @@ def test_identical_cases_are_decided_together(by: User) -> None:
     person.pays(68800)
     found = [held(person), held(person, at=TUESDAY + timedelta(minutes=4))]
 
-    late = cases.decide_all(cases=found, answer=SAME, by=by, now=LATER)
+    together = cases.decide_all(cases=found, answer=SAME, by=by, now=LATER)
 
-    assert (late, person.balance, breaches()) == ([], 688, [])
+    assert (together.decided, together.refused, person.balance, breaches()) == (found, [], 688, [])
     assert set(DuplicateCase.objects.values_list("state", flat=True)) == {"SAME"}
+
+
+def test_no_more_than_five_hundred_are_decided_together(by: User) -> None:
+    person = shopper("lumina")
+    person.pays(68800)
+
+    with pytest.raises(TooMany):
+        cases.decide_all(cases=[held(person)] * 501, answer=SAME, by=by, now=LATER)
+
+    assert Decision.objects.count() == 0
 
 
 def test_cases_on_other_evidence_are_not_decided_together(by: User) -> None:

@@ -7,7 +7,15 @@ from typing import Any, NoReturn
 from loyalty.earning import likeness
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.review import case_desk, cases
-from loyalty.review.cases import AlreadyDecided, CaseRefused, EarlierIsOpen, NotDecided, StoreUnknown
+from loyalty.review.cases import (
+    AlreadyDecided,
+    CaseRefused,
+    EarlierIsOpen,
+    KeptByAnother,
+    MembershipOver,
+    NotDecided,
+    StoreUnknown,
+)
 from loyalty.review.models import Decision
 from pms import clock, scoping
 from pms.models import Mall, User
@@ -23,6 +31,8 @@ CODES: dict[type[CaseRefused], str] = {
     AlreadyDecided: "ALREADY_DECIDED",
     NotDecided: "NOT_DECIDED",
     EarlierIsOpen: "EARLIER_IS_OPEN",
+    KeptByAnother: "KEPT_BY_ANOTHER",
+    MembershipOver: "MEMBERSHIP_OVER",
     StoreUnknown: "STORE_UNKNOWN",
 }
 JOINED = (
