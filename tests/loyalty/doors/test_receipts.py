@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from loyalty import celery  # noqa: F401  (tasks are published through its app)
 from loyalty.doors import receipt_files, receipts, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.doors.receipt_files import FileRefused
+from loyalty.earning import awards
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.ledger.models import Posting
 from pms import clock
@@ -221,12 +223,108 @@ def test_an_entity_bomb_and_macros_are_refused(place: Desk) -> None:
 def changed(book: bytes, name: str, content: bytes) -> bytes:
 
     made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(made, "w") as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(book)) as old,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for part in old.namelist():
             if part != name:
                 new.writestr(part, old.read(part))
         new.writestr(name, content)
     return made.getvalue()
+
+
+LARGE = b" " * (61 * 1024 * 1024)
+STRINGS = "application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+
+
+@pytest.mark.parametrize("name", ["xl/styles.xml", "xl/theme/theme1.xml", "xl/other.xml", "[Content_Types].xml"])
+def test_a_part_that_would_be_read_whole_is_refused_by_its_size(place: Desk, name: str) -> None:
+    assert refused(place, changed(as_xlsx(cells(place)), name, LARGE))[0] == "UNPACKS_TOO_LARGE"
+
+
+def test_a_sheet_that_is_named_as_shared_strings_is_refused(place: Desk) -> None:
+    book = as_xlsx(cells(place))
+    part = f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{STRINGS}"/></Types>'
+    types = parts_of(book)["[Content_Types].xml"].replace(b"</Types>", part.encode())
+
+    assert refused(place, changed(book, "[Content_Types].xml", types))[0] == "XLSX_BROKEN"
+
+
+def test_a_package_of_too_many_parts_is_refused(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = as_xlsx(cells(place))
+
+    monkeypatch.setattr(receipt_files, "MOST_PARTS", 5)
+    assert refused(place, book)[0] == "UNPACKS_TOO_LARGE"
+    monkeypatch.setattr(receipt_files, "LARGEST_DIRECTORY", 100)
+    monkeypatch.setattr(receipt_files, "MOST_PARTS", 1000)
+    assert refused(place, book)[0] == "UNPACKS_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        (b'<row r="1000000000000"><c r="A1000000000000"><v>1</v></c></row>', "TOO_MANY_ROWS"),
+        (b"<row/>" * 20_000, "TOO_MANY_ROWS"),
+        (b"<row>" + b"<c/>" * 20_001 + b"</row>", "UNPACKS_TOO_LARGE"),
+        (b"<x/>" * 20_001, "UNPACKS_TOO_LARGE"),
+        (b"<row><c><v>" + b"9" * 20_001, "UNPACKS_TOO_LARGE"),
+        (b"<!--" + b"-x" * 12_000, "UNPACKS_TOO_LARGE"),
+        (b'<row><c t="s"><v>99</v></c></row>', "XLSX_BROKEN"),
+        (b'<row r="x"/>', "XLSX_BROKEN"),
+        (b'<row><c r="ZZZZ1"/></row>', "XLSX_BROKEN"),
+    ],
+)
+def test_a_sheet_without_measure_is_refused(
+    place: Desk, rows: bytes, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("MOST_ROWS_READ", "MOST_ELEMENTS", "LONGEST_TEXT", "LARGEST_TREE"):
+        monkeypatch.setattr(receipt_files, limit, 20_000)
+    monkeypatch.setattr(receipt_files, "PIECE", 1000)
+    book = as_xlsx(cells(place))
+    sheet = parts_of(book)["xl/worksheets/sheet1.xml"].replace(b"</sheetData>", rows + b"</sheetData>")
+
+    assert refused(place, changed(book, "xl/worksheets/sheet1.xml", sheet)) == (code, "")
+
+
+def test_an_encrypted_and_a_damaged_part_are_told_as_broken(place: Desk) -> None:
+    book = bytearray(as_xlsx(cells(place)))
+    locked, damaged = bytearray(book), bytearray(book)
+    start = 0
+    while (start := locked.find(b"PK\x01\x02", start) + 1) > 0:
+        locked[start + 7] |= 1
+    with zipfile.ZipFile(io.BytesIO(book)) as package:
+        sheet = package.getinfo("xl/worksheets/sheet1.xml")
+    begin = sheet.header_offset + 30 + len(sheet.filename)
+    damaged[begin : begin + 20] = b"\xff" * 20
+
+    assert refused(place, bytes(locked))[0] == "XLSX_BROKEN"
+    assert refused(place, bytes(damaged))[0] == "XLSX_BROKEN"
+
+
+def test_a_line_or_a_heading_without_end_is_refused(
+    place: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_files, "MOST_ROWS_READ", 1000)
+    good = as_csv(cells(place))
+
+    assert refused(place, good + b"\n" + b"x," * 1_000_000)[0] == "NOT_TEXT"
+    assert refused(place, b",".join([b"c%d" % turn for turn in range(201)]))[0] == "TOO_MANY_COLUMNS"
+    assert refused(place, good + b"\n" * 1001)[0] == "TOO_MANY_ROWS"
+
+
+def test_a_row_of_many_blank_cells_is_read_at_once(place: Desk) -> None:
+    wide = as_csv(cells(place)) + b"," * 400_000
+    before = time.process_time()
+
+    job = checked(place, wide)
+
+    assert (fates(job), time.process_time() - before < 5) == (["READY"], True)
+
+
+def parts_of(book: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(book)) as package:
+        return {name: package.read(name) for name in package.namelist()}
 
 
 def test_a_file_over_the_limit_is_refused_before_it_is_kept(
@@ -256,6 +354,57 @@ def test_a_job_whose_worker_died_goes_on_after_the_last_batch(
     job.refresh_from_db()
     assert found == [(job.pk, "RUNNING")]
     assert (job.state, job.done_count, Transaction.objects.count(), place.balances) == ("DONE", 5, 5, 5 * 688)
+
+
+def test_a_file_that_was_the_end_of_three_workers_fails(
+    place: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = files.sent(place, as_csv(cells(place)))
+    monkeypatch.setattr(receipts, "_check", lambda _job, _clock: None)  # the worker dies
+
+    for _ in range(4):
+        receipts.check(job_id=job.pk, clock=clock.now)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count, ImportChunk.objects.count()) == ("FAILED", 3, 0)
+
+
+def test_an_import_that_gets_on_may_lose_any_number_of_workers(
+    place: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "EARNED_AT_ONCE", 1)
+    job = checked(place, as_csv(*files.rows(place, 5)))
+    receipts.approve(job=job, now=clock.now())
+    monkeypatch.setattr(receipts, "_run", one_batch_and_dies)
+
+    for _ in range(5):
+        receipts.run(job_id=job.pk, clock=clock.now)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count, Transaction.objects.count()) == ("RUNNING", 0, 5)
+
+
+def one_batch_and_dies(job: ImportJob, clock: Any) -> None:
+    receipts._earn_batch(job, slips.Stores(job.mall), now=clock())
+
+
+def test_a_batch_that_others_are_always_faster_than_is_taken_up_again(
+    place: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = checked(place, as_csv(cells(place)))
+    receipts.approve(job=job, now=clock.now())
+    monkeypatch.setattr(receipts, "PAUSE", 0)
+    monkeypatch.setattr(receipts, "_earn_batch", overtaken)
+
+    with pytest.raises(awards.Overtaken):
+        receipts.run(job_id=job.pk, clock=clock.now)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count) == ("RUNNING", 1)
+
+
+def overtaken(*_given: Any, **_named: Any) -> int:
+    raise awards.Overtaken
 
 
 def test_a_canceled_job_stops_and_keeps_what_was_recorded(
