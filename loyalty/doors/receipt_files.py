@@ -206,7 +206,9 @@ def _csv_rows(file: IO[bytes], start: bytes, delimiters: str) -> Generator[Row, 
     file.seek(0)
     delimiter = next((one for one in delimiters[1:] if one.encode() in heading), delimiters[0])
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
-    reader = csv.reader(_clean(iter(lambda: text.readline(LONGEST_LINE), "")), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        _clean(iter(lambda: text.readline(LONGEST_LINE), "")), delimiter=delimiter, strict=True
+    )
     line = 1
     try:
         for cells in reader:
@@ -324,35 +326,43 @@ def _is_sheet(name: str) -> bool:
 def _largest(name: str) -> int:
     if _is_sheet(name):
         return LARGEST_UNPACKED
-    is_tree = name.endswith(".rels") or name.startswith(("[", "docProps/", "xl/styles", "xl/workbook", "xl/theme"))
+    is_tree = name.endswith(".rels") or name.startswith(
+        ("[", "docProps/", "xl/styles", "xl/workbook", "xl/theme")
+    )
     return LARGEST_TREE if is_tree else LARGEST_PART
 
 
-def _check_sheet(source: IO[bytes]) -> None:
-    """No row, and nothing beside the rows, is so large that it would fill the memory as a tree."""
-    parser, counted = expat.ParserCreate(), Counter[str]()
+class _Measure:
+    """Of a sheet before it is made a tree: no row, and nothing beside the rows, is so large as to fill the memory."""
 
-    def begin(_name: str, _attributes: object) -> None:
-        counted["elements"] += 1
-        counted["text"] = 0
-        if counted["elements"] > MOST_ELEMENTS:
+    def __init__(self) -> None:
+        self.elements = self.text = 0
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler = self._begin
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+        self.parser.EntityDeclHandler = self._entity
+
+    def _begin(self, _name: str, _attributes: object) -> None:
+        self.elements, self.text = self.elements + 1, 0
+        if self.elements > MOST_ELEMENTS:
             raise FileRefused("UNPACKS_TOO_LARGE")
 
-    def end(name: str) -> None:
+    def _end(self, name: str) -> None:
         if name.rpartition(":")[2] == "row":
-            counted["elements"] = 0
+            self.elements = 0
 
-    def text(piece: str) -> None:
-        counted["text"] += len(piece)
-        if counted["text"] > LONGEST_TEXT:
+    def _text(self, piece: str) -> None:
+        self.text += len(piece)
+        if self.text > LONGEST_TEXT:
             raise FileRefused("UNPACKS_TOO_LARGE")
 
-    def entity(*_declared: object) -> None:
+    def _entity(self, *_declared: object) -> None:
         raise FileRefused("XLSX_BROKEN")
 
-    parser.StartElementHandler, parser.EndElementHandler = begin, end
-    parser.CharacterDataHandler, parser.EntityDeclHandler = text, entity
-    fed = 0
+
+def _check_sheet(source: IO[bytes]) -> None:
+    parser, fed = _Measure().parser, 0
     while piece := source.read(PIECE):
         fed += len(piece)
         parser.Parse(piece)
