@@ -114,7 +114,7 @@ class CounterForm(forms.Form):
     def renew(self) -> None:
         """Back and another receipt: a form that was saved saves nothing more."""
         token = uuid.uuid4().hex
-        self.data = {**self.data.dict(), "token": token}
+        self.data = {name: self.data.get(name, "") for name in self.data} | {"token": token}
         self.cleaned_data["token"] = token
 
     def digest(self) -> str:

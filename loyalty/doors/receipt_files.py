@@ -9,7 +9,6 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -241,7 +240,7 @@ def _guess(piece: bytes) -> str:
     return "?"
 
 
-class _Reader(ExcelReader):
+class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl has no types
     """A package may name any part as anything: whole or as a tree is read only what is no sheet."""
 
     def read_manifest(self) -> None:
