@@ -16,6 +16,8 @@ from pms import clock
 # A pill has a word, a color and a sign, since color alone says nothing to one man in twelve.
 SIGNS = {"good": "✓", "wait": "⋯", "bad": "✕", "warn": "!", "quiet": "–", "news": "•"}
 NOTHING = "–"
+# A spreadsheet runs a cell that begins with one of these; some take the full-width ones for the same.
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 AGES = ((86400 * 2, 86400), (3600 * 2, 3600), (60, 60))
 
 

@@ -11,16 +11,24 @@ from loyalty.doors.slips import Slip
 from pms.models import User
 
 
+class OtherReceipt(Exception):
+    """This form was saved already, with another receipt."""
+
+
+def is_used(token: str) -> bool:
+    return CounterEntry.objects.filter(token=token).exists()
+
+
 def save(*, slip: Slip, token: str, by: User, now: datetime) -> CounterEntry:
     """The entry of this form, whether this press made it or an earlier one; only the first gives points."""
-    known = _saved(token)
+    known = _saved(token, slip)
     if known:
         return known
     try:
         return _save(slip=slip, token=token, by=by, now=now)
     except IntegrityError:
         # The other press of the same form was first, and has committed.
-        known = _saved(token)
+        known = _saved(token, slip)
         if known is None:
             raise
         return known
@@ -32,5 +40,12 @@ def _save(*, slip: Slip, token: str, by: User, now: datetime) -> CounterEntry:
     return CounterEntry.objects.create(token=token, transaction=transaction, entered_by=by, entered_at=now)
 
 
-def _saved(token: str) -> CounterEntry | None:
-    return CounterEntry.objects.select_related("transaction__award").filter(token=token).first()
+def _saved(token: str, slip: Slip) -> CounterEntry | None:
+    found = CounterEntry.objects.select_related("transaction__award").filter(token=token).first()
+    if found and not _is_of(found, slip):
+        raise OtherReceipt
+    return found
+
+
+def _is_of(entry: CounterEntry, slip: Slip) -> bool:
+    return slips.is_same(slip, entry.transaction) and entry.transaction.receipt_number == slip.number

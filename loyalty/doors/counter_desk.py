@@ -1,5 +1,6 @@
 """The counter's screen: type a receipt, see what it would earn and whether it has earned already, then save it."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,6 +25,7 @@ from pms import clock, formats, scoping, story
 from pms.records import RecordAdmin, login_of, pill_by
 from pms.story import Panel
 
+OTHER = _("This form was saved before, with another receipt. Nothing was saved now; check again.")
 BUSY = _("Somebody else holds it right now. Nothing was saved; try again.")
 
 
@@ -57,7 +59,16 @@ class CounterEntryAdmin(RecordAdmin):
             if saved:
                 return saved
             return self._form_page(request, form)
-        return self._form_page(request, form, slips.look(form.slip(), now=now))
+        return self._form_page(request, form, self._looked(form, now=now))
+
+    def _looked(self, form: CounterForm, *, now: datetime) -> Look | None:
+        try:
+            if counter.is_used(form.cleaned_data["token"]):
+                form.renew()
+            return slips.look(form.slip(), now=now)
+        except OperationalError:
+            form.add_error(None, str(BUSY))
+            return None
 
     def _saved(self, request: HttpRequest, form: CounterForm) -> HttpResponse | None:
         try:
@@ -69,6 +80,9 @@ class CounterEntryAdmin(RecordAdmin):
             return None
         except OperationalError:
             form.add_error(None, str(BUSY))
+            return None
+        except counter.OtherReceipt:
+            form.add_error(None, str(OTHER))
             return None
         _tell(request, entry.transaction)
         store = form.cleaned_data["store"]

@@ -111,6 +111,12 @@ class CounterForm(forms.Form):
             by_id=self.by_id,
         )
 
+    def renew(self) -> None:
+        """Back and another receipt: a form that was saved saves nothing more."""
+        token = uuid.uuid4().hex
+        self.data = {name: self.data.get(name, "") for name in self.data} | {"token": token}
+        self.cleaned_data["token"] = token
+
     def digest(self) -> str:
         """Of what was typed, by this form and this login; nobody else can make it."""
         typed = [str(self.data.get(name, "")).strip() for name in self.fields if name != "seen"]

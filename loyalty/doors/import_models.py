@@ -33,6 +33,7 @@ class ImportJob(models.Model):
     refusal_detail = models.CharField(_("detail"), max_length=255, blank=True)
     row_count = models.PositiveIntegerField(_("rows"), default=0)
     done_count = models.PositiveIntegerField(_("rows done"), default=0)
+    attempt_count = models.PositiveIntegerField(_("attempts without progress"), default=0)
     began_count = models.PositiveIntegerField(_("rows done before"), default=0)
     asked_by = models.ForeignKey(
         User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("uploaded by")

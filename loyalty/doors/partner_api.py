@@ -63,6 +63,7 @@ class StrictParser(BaseParser):
             raise BodyRefused("BODY_TOO_LARGE", 413)
         try:
             body = json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)
+            _check_texts(body)
         except (ValueError, RecursionError) as error:
             raise BodyRefused("BODY_UNREADABLE", 400) from error
         if not isinstance(body, dict):
@@ -182,6 +183,18 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a name stands twice")
     return found
+
+
+def _check_texts(found: Any) -> None:
+    """Escapes can write what is no text: NUL, and halves of letters."""
+    if isinstance(found, str):
+        if b"\x00" in found.encode():
+            raise ValueError("a text holds a NUL")
+    elif isinstance(found, list):
+        for one in found:
+            _check_texts(one)
+    elif isinstance(found, dict):
+        _check_texts([*found, *found.values()])
 
 
 def _refuse(word: str) -> Any:

@@ -20,6 +20,7 @@ from pms.records import Deed, RecordAdmin, Refused, login_of
 from pms.story import Panel
 
 LISTED = 20
+IN_USE = _("A key of this name is in use; revoke it first.")
 
 if TYPE_CHECKING:
     BaseChoice = forms.ModelChoiceField[Mall]
@@ -45,7 +46,7 @@ class KeyForm(forms.Form):
         cleaned = super().clean()
         asked = {"mall": self.cleaned_data.get("mall"), "name": self.cleaned_data.get("name")}
         if PartnerKey.objects.filter(revoked_at=None, **asked).exists():
-            raise ValidationError(_("A key of this name is in use; revoke it first."))
+            raise ValidationError(IN_USE)
         return cleaned
 
 
@@ -81,14 +82,22 @@ class PartnerKeyAdmin(RecordAdmin):
             **self.admin_site.each_context(request), "opts": self.opts, "title": gettext("New partner key"),
             "form": form,
         }  # fmt: skip
-        if request.method == "POST" and form.is_valid():
-            row, key = partners.make_key(**form.cleaned_data, by=login_of(request), now=clock.now())
+        made = self._made(request, form) if request.method == "POST" and form.is_valid() else None
+        if made:
+            row, key = made
             self.log_addition(request, row, gettext("Made"))
             context |= {"key": formats.identifier(key), "row": row, "page": self._address(row)}
             context["address"] = f"{reverse('partners', args=[row.mall.tag])}"
         response = TemplateResponse(request, "admin/partner_key.html", context)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+    def _made(self, request: HttpRequest, form: KeyForm) -> tuple[PartnerKey, str] | None:
+        try:
+            return partners.make_key(**form.cleaned_data, by=login_of(request), now=clock.now())
+        except partners.NameInUse:
+            form.add_error(None, str(IN_USE))
+            return None
 
     @admin.display(description=_("begins with"))
     def begins(self, key: PartnerKey) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from loyalty.doors.models import PartnerKey, PartnerRequest
 from loyalty.doors.slips import FieldRefused, Slip
 from loyalty.doors.verdicts import told
 from loyalty.earning.models import Transaction
+from pms import scoping
 from pms.models import Mall, User
 
 PREFIX = "ltk_"
@@ -30,6 +31,10 @@ OPTIONAL = ("number_kind", "currency", "tender")
 
 class OtherBody(Exception):
     """This idempotency key was used for another request; send a new request with a new key."""
+
+
+class NameInUse(Exception):
+    """A key of this name is in use in this mall."""
 
 
 class NotTaken(Exception):
@@ -51,9 +56,13 @@ class Answered:
 def make_key(*, mall: Mall, name: str, by: User | None, now: datetime) -> tuple[PartnerKey, str]:
     """The key's row, and the key itself, which nobody can ask for again."""
     key = PREFIX + secrets.token_urlsafe(32)
-    row = PartnerKey.objects.create(
-        mall=mall, name=name, digest=_digest(key), start=key[:SHOWN], created_by=by, created_at=now
-    )
+    try:
+        with atomic():
+            row = PartnerKey.objects.create(
+                mall=mall, name=name, digest=_digest(key), start=key[:SHOWN], created_by=by, created_at=now
+            )
+    except IntegrityError as error:
+        raise NameInUse from error
     return row, key
 
 
@@ -64,7 +73,7 @@ def revoke(*, key: PartnerKey, now: datetime) -> bool:
 
 def keeper_of(key: str, *, tag: str) -> PartnerKey | None:
     """The row of a key in use for this mall; a stranger's, a revoked or another mall's key is none."""
-    if not (key.isascii() and key.startswith(PREFIX)):
+    if not (key.isascii() and key.startswith(PREFIX) and scoping.is_searchable(tag)):
         return None
     found = PartnerKey.objects.select_related("mall__group__program")
     return found.filter(digest=_digest(key), mall__tag=tag, revoked_at=None).first()
@@ -139,19 +148,16 @@ def read(body: Mapping[str, Any], *, mall: Mall, now: datetime) -> Slip:
     readers: dict[str, Any] = {
         "number": lambda: slips.read_number(texts["number"]),
         "number_kind": lambda: slips.read_kind(texts["number_kind"]),
-        "store": lambda: slips.Stores(mall).named(texts["store"]),
+        "store": lambda: slips.Stores(mall, only=texts["store"]).named(texts["store"]),
         "amount_cents": lambda: _cents(body["amount_cents"]),
         "currency": lambda: _currency(texts["currency"] or "HKD"),
         "paid_at": lambda: slips.read_moment(texts["paid_at"], now=now, needs_zone=True),
-        "member": lambda: _member(texts["member"], mall),
         "tender": lambda: slips.read_tender(texts["tender"]),
     }
-    values = {}
-    for name, reader in readers.items():
-        try:
-            values[name] = reader()
-        except FieldRefused as refused:
-            faults.append(FieldRefused(name, refused.code))
+    values = {name: _read(name, reader, faults) for name, reader in readers.items()}
+    if not faults:
+        # Last, for it asks the database.
+        values["member"] = _read("member", lambda: _member(texts["member"], mall), faults)
     if faults:
         raise NotTaken(faults)
     return Slip(
@@ -160,6 +166,14 @@ def read(body: Mapping[str, Any], *, mall: Mall, now: datetime) -> Slip:
         member_id=values.pop("member"),
         **values,
     )
+
+
+def _read(name: str, reader: Callable[[], Any], faults: list[FieldRefused]) -> Any:
+    try:
+        return reader()
+    except FieldRefused as refused:
+        faults.append(FieldRefused(name, refused.code))
+        return None
 
 
 def _cents(value: Any) -> int:

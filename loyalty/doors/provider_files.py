@@ -14,6 +14,7 @@ from itertools import islice
 from typing import IO, Any
 
 from django.db import IntegrityError, OperationalError, connection
+from django.db.models import F
 from django.db.transaction import atomic
 
 from loyalty.doors import kept_files, provider_columns, receipt_files
@@ -30,6 +31,7 @@ State = Reconciliation.State
 LOCK = 0x1A9D
 READ_AT_ONCE = 5000
 LOST_AFTER = timedelta(seconds=5)
+MOST_TAKE_UPS = 3
 # How providers name their files: merchant, what it is, day.
 NAME = re.compile(
     r"(?:(?P<merchant>\d{8,32})_)?[A-Za-z_]*?(?P<day>20\d{6})(?:_\d+)?\.(?:csv|txt|xlsx)", re.IGNORECASE
@@ -71,7 +73,7 @@ def work(*, job_id: int, clock: Callable[[], datetime]) -> None:
     with kept_files.taken(LOCK, job_id) as is_ours:
         waiting = Reconciliation.objects.select_related("mall__group").filter(pk=job_id, state=State.READING)
         file = waiting.first() if is_ours else None
-        if file:
+        if file and _is_worth_a_try(file, now=clock()):
             with _guarded(file, clock):
                 _read(file, clock)
                 _compare(file, now=clock())
@@ -121,6 +123,16 @@ def _merchant(mall: Mall, name: str) -> str:
     merchant = found["merchant"] if found else None
     shops = Store.objects.filter(mall=mall, merchant_id=merchant or "-")
     return merchant if merchant and shops.exists() else ""
+
+
+def _is_worth_a_try(file: Reconciliation, *, now: datetime) -> bool:
+    """A file that was the end of a few workers is not given to the next one. Counted before the work, for the dead."""
+    if file.attempt_count >= MOST_TAKE_UPS:
+        log.error("reconciliation %d failed: taken up %d times", file.pk, file.attempt_count)
+        _end(file, State.FAILED, now=now)
+        return False
+    Reconciliation.objects.filter(pk=file.pk).update(attempt_count=F("attempt_count") + 1)
+    return True
 
 
 @contextmanager

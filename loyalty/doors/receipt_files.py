@@ -6,24 +6,40 @@ by earning, a batch at a time, and may be taken up again where a worker died.
 
 import csv
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError
+from xml.parsers import expat
 
-import openpyxl
 from defusedxml import DefusedXmlException
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from openpyxl.reader.excel import ExcelReader
 
 LARGEST = 200 * 1024 * 1024
-# Unpacked sizes: openpyxl keeps all shared strings in memory, and streams the rest.
+# Unpacked sizes: openpyxl streams sheets and reads all else whole; of small parts it makes trees.
 LARGEST_UNPACKED = 800 * 1024 * 1024
-LARGEST_STRINGS = 60 * 1024 * 1024
+LARGEST_PART = 60 * 1024 * 1024
+LARGEST_TREE = 10 * 1024 * 1024
+# 1,000 parts, with long names.
+LARGEST_DIRECTORY = 256 * 1024
+MOST_PARTS = 1000
+MOST_SHEETS = 20
+# Between two rows' ends, for a row is in memory as a whole.
+MOST_ELEMENTS = 1_000_000
+LONGEST_TEXT = 1_000_000
+PIECE = 1024 * 1024
 MOST_ROWS = 500_000
+# Blank ones too: as many as a sheet can have.
+MOST_ROWS_READ = 1_048_576
+MOST_COLUMNS = 200
+LONGEST_LINE = 1_000_000
 LONGEST_CELL = 1000
 LONGEST_HEADING = 10_000
 REQUIRED = ("number", "store", "amount", "paid_at", "member")
@@ -33,6 +49,7 @@ NAMED = (*REQUIRED, *OPTIONAL)
 REFUSALS: dict[str, Promise] = {
     "TOO_LARGE": _("The file is larger than 200 MB. Split it."),
     "TOO_MANY_ROWS": _("The file has more than 500,000 rows. Split it."),
+    "TOO_MANY_COLUMNS": _("The file has more than 200 columns. Leave out those that nobody reads."),
     "EMPTY": _("The file has no rows."),
     "COLUMN_MISSING": _("These columns are missing:"),
     "COLUMN_DOUBLED": _("These columns stand twice:"),
@@ -92,13 +109,25 @@ def lines(file: IO[bytes], form: Form = RECEIPTS) -> Iterator[Iterator[Line]]:
         raise FileRefused("OLD_EXCEL")
     if start.startswith(b"PK\x03\x04"):
         with _workbook(file) as rows:
-            yield _counted(_told(rows, form))
+            yield _counted(_told(_bounded(rows), form))
     else:
         with closing(_csv_rows(file, start, form.delimiters)) as rows:
-            yield _counted(_told(rows, form))
+            yield _counted(_told(_bounded(rows), form))
 
 
 Row = tuple[int, list[Any]]
+
+
+def _bounded(found: Iterator[Row]) -> Iterator[Row]:
+    """Also of rows and cells that hold nothing, a file brings no more than can be read in good time."""
+    cell_count = 0
+    for row_count, row in enumerate(found, start=1):
+        cell_count += len(row[1])
+        if row_count > MOST_ROWS_READ:
+            raise FileRefused("TOO_MANY_ROWS")
+        if cell_count > MOST_ROWS * MOST_COLUMNS:
+            raise FileRefused("TOO_MANY_COLUMNS")
+        yield row
 
 
 def _counted(found: Iterator[Line]) -> Iterator[Line]:
@@ -115,13 +144,25 @@ def _counted(found: Iterator[Line]) -> Iterator[Line]:
 def _told(found: Iterator[Row], form: Form) -> Iterator[Line]:
     rows = (row for row in found if not form.is_outside(row[1]))
     _number, heading = next(rows, (0, []))
-    names = form.name([_text(cell).strip().lower() for cell in heading])
+    width = _end(heading)
+    if width > MOST_COLUMNS:
+        raise FileRefused("TOO_MANY_COLUMNS")
+    names = form.name([_text(cell).strip().lower() for cell in heading[:width]])
     while names and not names[-1]:
         names.pop()
     _check_heading(names, form)
     for number, cells in rows:
-        if any(_text(cell).strip() for cell in cells):
-            yield _line(number, names, cells, form)
+        end = _end(cells)
+        if end:
+            yield _line(number, names, cells[: max(end, len(names))], form)
+
+
+def _end(cells: list[Any]) -> int:
+    """The place behind the last cell that holds something."""
+    end = len(cells)
+    while end and (cells[end - 1] is None or not _text(cells[end - 1]).strip()):
+        end -= 1
+    return end
 
 
 def _check_heading(names: list[str], form: Form) -> None:
@@ -136,8 +177,6 @@ def _check_heading(names: list[str], form: Form) -> None:
 
 
 def _line(number: int, names: list[str], cells: list[Any], form: Form) -> Line:
-    while len(cells) > len(names) and not _text(cells[-1]).strip():
-        cells = cells[:-1]
     if len(cells) != len(names):
         return Line(number, {}, fault="COLUMNS")
     found = {name: cell for name, cell in zip(names, cells, strict=True) if form.reads(name)}
@@ -166,7 +205,9 @@ def _csv_rows(file: IO[bytes], start: bytes, delimiters: str) -> Generator[Row, 
     file.seek(0)
     delimiter = next((one for one in delimiters[1:] if one.encode() in heading), delimiters[0])
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="strict", newline="")
-    reader = csv.reader(_clean(text), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        _clean(iter(lambda: text.readline(LONGEST_LINE), "")), delimiter=delimiter, strict=True
+    )
     line = 1
     try:
         for cells in reader:
@@ -182,7 +223,7 @@ def _csv_rows(file: IO[bytes], start: bytes, delimiters: str) -> Generator[Row, 
 
 def _clean(text: Iterable[str]) -> Iterator[str]:
     for line in text:
-        if "\x00" in line:
+        if "\x00" in line or len(line) >= LONGEST_LINE:
             raise FileRefused("NOT_TEXT")
         yield line
 
@@ -199,40 +240,76 @@ def _guess(piece: bytes) -> str:
     return "?"
 
 
+class _Reader(ExcelReader):  # type: ignore[misc]  # openpyxl has no types
+    """A package may name any part as anything: whole or as a tree is read only what is no sheet."""
+
+    def read_manifest(self) -> None:
+        super().read_manifest()
+        for part in self.package.Override:
+            if _is_sheet(part.PartName[1:]) and not part.ContentType.endswith("worksheet+xml"):
+                raise FileRefused("XLSX_BROKEN")
+
+    def read_workbook(self) -> None:
+        super().read_workbook()
+        del self.parser.sheets[MOST_SHEETS:]
+
+    def read_chartsheet(self, sheet: Any, rel: Any) -> None:
+        """It has no rows."""
+
+
 @contextmanager
 def _workbook(file: IO[bytes]) -> Iterator[Iterator[Row]]:
-    _check_package(file)
+    with _broken():
+        _check_package(file)
+        reader = _Reader(file, read_only=True, keep_links=False)
+        reader.read()
+        sheet = reader.wb.worksheets[0]
+        with sheet._get_source() as source:
+            _check_sheet(source)
     try:
-        book = openpyxl.load_workbook(file, read_only=True, keep_links=False)
+        yield _sheet_rows(sheet)
+    finally:
+        reader.wb.close()
+
+
+@contextmanager
+def _broken() -> Iterator[None]:
+    """What the readers of packages and XML say of a file that is no workbook, encrypted, cut off, or forged."""
+    try:
+        yield
     except _BROKEN as error:
         raise FileRefused("XLSX_BROKEN") from error
-    try:
-        yield _sheet_rows(book.worksheets[0])
-    finally:
-        book.close()
 
 
 _BROKEN = (
     zipfile.BadZipFile,
-    KeyError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    LookupError,
     ValueError,
     TypeError,
+    AttributeError,
+    ArithmeticError,
     OSError,
-    IndexError,
+    # Encrypted parts, unknown packing, and XML nested too deep.
+    RuntimeError,
     ParseError,
+    expat.ExpatError,
     DefusedXmlException,
 )
 
 
 def _check_package(file: IO[bytes]) -> None:
     """Before anything is unpacked."""
-    try:
-        with zipfile.ZipFile(file) as package:
-            parts = package.infolist()
-    except zipfile.BadZipFile as error:
-        raise FileRefused("XLSX_BROKEN") from error
-    strings = sum(part.file_size for part in parts if "sharedstrings" in part.filename.lower())
-    if sum(part.file_size for part in parts) > LARGEST_UNPACKED or strings > LARGEST_STRINGS:
+    # Its own reader's words; Python makes an object of every entry before it tells how many there are.
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+    if end and end[zipfile._ECD_SIZE] > LARGEST_DIRECTORY:  # type: ignore[attr-defined]
+        raise FileRefused("UNPACKS_TOO_LARGE")
+    with zipfile.ZipFile(file) as package:
+        parts = package.infolist()
+    is_large = len(parts) > MOST_PARTS or sum(part.file_size for part in parts) > LARGEST_UNPACKED
+    if is_large or any(part.file_size > _largest(part.filename) for part in parts):
         raise FileRefused("UNPACKS_TOO_LARGE")
     if any(part.filename.lower().endswith("vbaproject.bin") for part in parts):
         raise FileRefused("MACROS")
@@ -241,14 +318,65 @@ def _check_package(file: IO[bytes]) -> None:
     file.seek(0)
 
 
+def _is_sheet(name: str) -> bool:
+    return name.startswith("xl/worksheets/") and not name.endswith(".rels")
+
+
+def _largest(name: str) -> int:
+    if _is_sheet(name):
+        return LARGEST_UNPACKED
+    is_tree = name.endswith(".rels") or name.startswith(
+        ("[", "docProps/", "xl/styles", "xl/workbook", "xl/theme")
+    )
+    return LARGEST_TREE if is_tree else LARGEST_PART
+
+
+class _Measure:
+    """Of a sheet before it is made a tree: no row, and nothing beside the rows, is so large as to fill the memory."""
+
+    def __init__(self) -> None:
+        self.elements = self.text = 0
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler = self._begin
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+        self.parser.EntityDeclHandler = self._entity
+
+    def _begin(self, _name: str, _attributes: object) -> None:
+        self.elements, self.text = self.elements + 1, 0
+        if self.elements > MOST_ELEMENTS:
+            raise FileRefused("UNPACKS_TOO_LARGE")
+
+    def _end(self, name: str) -> None:
+        if name.rpartition(":")[2] == "row":
+            self.elements = 0
+
+    def _text(self, piece: str) -> None:
+        self.text += len(piece)
+        if self.text > LONGEST_TEXT:
+            raise FileRefused("UNPACKS_TOO_LARGE")
+
+    def _entity(self, *_declared: object) -> None:
+        raise FileRefused("XLSX_BROKEN")
+
+
+def _check_sheet(source: IO[bytes]) -> None:
+    parser, fed = _Measure().parser, 0
+    while piece := source.read(PIECE):
+        fed += len(piece)
+        parser.Parse(piece)
+        # A tag or comment without an end.
+        if fed - max(parser.CurrentByteIndex, 0) > LARGEST_TREE:
+            raise FileRefused("UNPACKS_TOO_LARGE")
+    parser.Parse(b"", True)
+
+
 def _sheet_rows(sheet: Any) -> Iterator[Row]:
     """Formulas come as their text, which begins with =, and are never computed."""
     sheet.reset_dimensions()
     width = 0
-    try:
+    with _broken():
         for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
             # Cells at a row's end that were never filled in are not in the file.
             width = width or len(cells)
             yield number, [*cells, *[None] * (width - len(cells))]
-    except _BROKEN as error:
-        raise FileRefused("XLSX_BROKEN") from error

@@ -17,12 +17,10 @@ from loyalty.doors.receipt_files import NAMED, REQUIRED, Line
 from loyalty.doors.slips import FieldRefused, Slip, Stores
 from loyalty.earning import duplicates
 from loyalty.earning.models import Transaction
-from pms import columns
+from pms import columns, formats
 
 Fate = ImportRow.Fate
 OPEN = (Fate.READY, Fate.CONFLICT)
-# What a spreadsheet would take for a formula, full-width signs too.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 # The same number in two rows of one file: the first stands, unless they disagree, then nobody can tell which is right.
 DOUBLED = """
@@ -222,7 +220,7 @@ def _is_formula(name: str, text: str) -> bool:
         return False
     if name == "amount" and text.startswith("-") and rest.replace(".", "", 1).isdigit():
         return False
-    return text.startswith(FORMULA)
+    return text.startswith(formats.FORMULA_SIGNS)
 
 
 def _asked(row: ImportRow) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django import forms
+from django import db, forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -193,7 +193,14 @@ def summary(_request: HttpRequest, job: ImportJob) -> Panel:
             (gettext("Because"), _refusal(job.refusal, job.refusal_detail)),
             (gettext("Kept"), gettext("Nothing was taken from the file.")),
         ])  # fmt: skip
-    counted = receipts.counts(job)
+    try:
+        counted = receipts.counts(job)
+    except db.OperationalError:
+        # Half a million rows, while the database has much else to do.
+        return story.facts(gettext("The rows"), [
+            (gettext("Counting"), gettext("That took too long on so many rows. Load the page again.")),
+            _download(job),
+        ])  # fmt: skip
     rows: list[tuple[object, object]] = [
         (formats.word(fate.label), formats.big(formats.number(counted.get(fate.value, 0))))
         for fate in ImportRow.Fate
@@ -210,9 +217,12 @@ def summary(_request: HttpRequest, job: ImportJob) -> Panel:
         rows.append((gettext("Points the good rows would get"), foreseen))
     if counted.get("RECORDED"):
         rows.append((gettext("Points given"), formats.big(formats.points(counted["points"]))))
+    return story.facts(gettext("The rows"), [*rows, _download(job)])
+
+
+def _download(job: ImportJob) -> tuple[object, object]:
     address = reverse("admin:doors_importjob_rows", args=[job.pk])
-    rows.append((gettext("Every row"), formats.link(address, gettext("Download as CSV"))))
-    return story.facts(gettext("The rows"), rows)
+    return gettext("Every row"), formats.link(address, gettext("Download as CSV"))
 
 
 @story.tells("doors.importjob", 30)

@@ -5,6 +5,8 @@ so that a job taken up again goes on where the last batch ended.
 """
 
 import logging
+import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +35,9 @@ CHECKED_AT_ONCE = 1000
 # Members, and stores' equal amounts, are locked for one batch, and a wallet's notice waits 300 ms for one.
 EARNED_AT_ONCE = 200
 ATTEMPTS = 6
+# Seconds; the next pauses are random too, and twice as long at most.
+PAUSE = 0.02
+MOST_TAKE_UPS = 3
 # Plans kept for single payments are slow for hundreds, the more so if they were made when the tables were empty.
 # The checks at the end of the block look at one row each again.
 FOR_MANY = "SET LOCAL plan_cache_mode = force_custom_plan"
@@ -72,7 +77,7 @@ def accept(
 def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
     """Say what would become of every row. The message may come any number of times."""
     with _taken(job_id, State.CHECKING) as job:
-        if job:
+        if job and _is_worth_a_try(job, now=clock()):
             _check(job, clock)
 
 
@@ -94,14 +99,14 @@ def approve(*, job: ImportJob, now: datetime) -> bool:
     checked = ImportJob.objects.filter(pk=job.pk, state=State.CHECKED)
     to_do = ImportRow.objects.filter(job=job, fate__in=OPEN).count()
     done = F("row_count") - to_do
-    begun = {"done_count": done, "began_count": done, "began_at": now, "moved_at": now}
+    begun = {"done_count": done, "began_count": done, "began_at": now, "moved_at": now, "attempt_count": 0}
     return bool(checked.update(state=State.RUNNING, **begun))
 
 
 def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
     """Import what was checked. The message may come any number of times."""
     with _taken(job_id, State.RUNNING) as job:
-        if job:
+        if job and _is_worth_a_try(job, now=clock()):
             _run(job, clock)
 
 
@@ -196,6 +201,16 @@ def _taken(job_id: int, state: ImportJob.State) -> Iterator[ImportJob | None]:
         yield jobs.first() if is_ours else None
 
 
+def _is_worth_a_try(job: ImportJob, *, now: datetime) -> bool:
+    """A file that was the end of a few workers is not given to the next one. Counted before the work, for the dead."""
+    if job.attempt_count >= MOST_TAKE_UPS:
+        log.error("receipt file %d failed: taken up %d times without getting on", job.pk, job.attempt_count)
+        _end(job, State.FAILED, now=now)
+        return False
+    ImportJob.objects.filter(pk=job.pk).update(attempt_count=F("attempt_count") + 1)
+    return True
+
+
 @contextmanager
 def _guarded(job: ImportJob, clock: Callable[[], datetime]) -> Iterator[None]:
     """A refused file is an answer, a canceled job needs none, and anything else is an engineer's."""
@@ -205,8 +220,8 @@ def _guarded(job: ImportJob, clock: Callable[[], datetime]) -> Iterator[None]:
         return
     except FileRefused as refused:
         _end(job, State.REFUSED, now=clock(), refusal=refused.code, refusal_detail=refused.detail[:255])
-    except OperationalError:
-        # The database is away; the job stays as it is and is taken up again.
+    except (OperationalError, awards.Overtaken):
+        # The database is away, or others are always faster; the job stays as it is and is taken up again.
         raise
     except Exception:
         log.exception("receipt file %d failed", job.pk)
@@ -276,6 +291,7 @@ def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) 
         except (OperationalError, awards.Overtaken):
             if attempt == ATTEMPTS:
                 raise
+            time.sleep(random.random() * PAUSE * 2**attempt)  # noqa: S311 - no secret
     raise AssertionError  # the loop returns or raises
 
 
@@ -295,7 +311,7 @@ def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
     receipt_rows.save(rows)
     with connection.cursor() as cursor:
         cursor.execute(AS_EVER)
-    _move(job, State.RUNNING, now=now, done_count=job.done_count + len(rows))
+    _move(job, State.RUNNING, now=now, done_count=job.done_count + len(rows), attempt_count=0)
     job.done_count += len(rows)
     return len(rows)
 

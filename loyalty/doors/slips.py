@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -29,9 +30,9 @@ HIGHEST_CENTS = 10**10
 # Tills' clocks run ahead of ours by this much at most.
 AHEAD = timedelta(minutes=10)
 NUMBER = re.compile(r"[A-Za-z0-9_-]{1,128}")
-LOST_DIGITS = re.compile(r"[+-]?\d+(\.\d+)?E[+-]?\d+", re.IGNORECASE)
-DOLLARS = re.compile(r"(0|[1-9]\d{0,12})(\.\d+)?")
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?")
+LOST_DIGITS = re.compile(r"[+-]?\d+(\.\d+)?E[+-]?\d+", re.IGNORECASE | re.ASCII)
+DOLLARS = re.compile(r"(0|[1-9]\d{0,12})(\.\d+)?", re.ASCII)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 WORD = re.compile(r"[A-Z0-9_-]{0,32}")
 
 FAULTS: dict[str, Promise] = {
@@ -242,13 +243,19 @@ def read_tender(text: str) -> str:
 
 
 class Stores:
-    """The stores of a mall's group by code and PMS label, read once; only those of the mall may be named."""
+    """The stores of a mall's group by code and PMS label, read once; only those of the mall may be named.
 
-    def __init__(self, mall: Mall) -> None:
+    With `only`, no more than those of this name are read.
+    """
+
+    def __init__(self, mall: Mall, *, only: str | None = None) -> None:
         self.mall_id = mall.pk
         self.known: dict[str, list[Store]] = {}
         self.by_id: dict[int, Store] = {}
-        for store in Store.objects.filter(group_id=mall.group_id).select_related("mall"):
+        stores = Store.objects.filter(group_id=mall.group_id).select_related("mall")
+        if only is not None:
+            stores = stores.filter(Q(code__iexact=only.strip()) | Q(pms_label__iexact=only.strip()))
+        for store in stores:
             self.by_id[store.pk] = store
             for name in {store.code.upper(), store.pms_label.upper()} - {""}:
                 self.known.setdefault(name, []).append(store)

@@ -27,8 +27,6 @@ from pms.story import Panel
 
 LONGEST = timedelta(days=3 * 366)
 LANGUAGE_TAGS = {"en": "en", "zh-hant": "zh-Hant-HK"}
-# A spreadsheet runs a cell that begins with one of these.
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 LABELS = {
     "title": _("Statement of points"),
     "member": _("Member"),
@@ -263,7 +261,7 @@ def _shown(words: Words, reading: Reading) -> SafeString:
 def _said(words: Words, reading: Reading) -> str:
     """For a cell of a spreadsheet, which must not take it for a formula."""
     text = " ".join(text for _tag, text in _in_languages(words, reading))
-    return f"'{text}" if text.startswith(DANGEROUS) else text
+    return f"'{text}" if text.startswith(formats.FORMULA_SIGNS) else text
 
 
 def _local(at: datetime) -> str:

@@ -33,6 +33,7 @@ class Reconciliation(models.Model):
     refusal_detail = models.CharField(_("detail"), max_length=255, blank=True)
     row_count = models.PositiveIntegerField(_("rows"), default=0)
     done_count = models.PositiveIntegerField(_("rows done"), default=0)
+    attempt_count = models.PositiveIntegerField(_("attempts"), default=0)
     asked_by = models.ForeignKey(
         User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("uploaded by")
     )

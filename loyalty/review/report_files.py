@@ -15,10 +15,8 @@ from openpyxl.styles import Font
 
 from loyalty.review.report_lines import Breakdown, Line
 from loyalty.review.reports import Sums
-from pms import clock
+from pms import clock, formats
 
-# A spreadsheet runs a cell of a CSV file that begins with one of these.
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 MONEY, SHARE = '"HK$"#,##0.00', "0.0%"
 FORMATS = {Decimal: MONEY, float: SHARE, int: "#,##0"}
 WIDTHS = (44, 44, *(16,) * 9)
@@ -110,7 +108,7 @@ def plain(cell: Cell) -> str:
     text = "" if cell is None else str(cell)
     if isinstance(cell, int):
         return text
-    return f"'{text}" if text.startswith(DANGEROUS) else text
+    return f"'{text}" if text.startswith(formats.FORMULA_SIGNS) else text
 
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

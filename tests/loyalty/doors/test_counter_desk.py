@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 
+from loyalty.doors import slips
 from loyalty.doors.models import CounterEntry
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.ledger.models import Posting
@@ -90,6 +92,46 @@ def test_the_same_form_sent_twice_saves_once(counter: Desk) -> None:
 
     assert (first.status_code, second.status_code) == (302, 302)
     assert (CounterEntry.objects.count(), Transaction.objects.count(), counter.balance) == (1, 1, 688)
+
+
+def test_another_receipt_in_a_form_gone_back_to_is_saved_as_another(counter: Desk) -> None:
+    client = counter.staff()
+    first, second = typed(counter), typed(counter, number="R-2002", amount="50.00")
+    save(client, first)
+
+    page = check(client, second)
+    token = re.search(r'name="token" value="(\w*)"', page.content.decode())
+    assert token
+    client.post(ADD, second | {"do": "save", "seen": seen(page), "token": token[1]})
+
+    assert sorted(Transaction.objects.values_list("receipt_number", flat=True)) == ["R-1001", "R-2002"]
+
+
+@pytest.mark.parametrize("other", [{"number": "R-2"}, {"amount": "9.00"}])
+def test_a_used_form_with_another_receipt_is_refused_and_not_swallowed(
+    counter: Desk, other: dict[str, str]
+) -> None:
+    client = counter.staff()
+    second = typed(counter, **other)
+    second["seen"] = seen(check(client, second))
+    save(client, typed(counter))
+
+    answer = client.post(ADD, second | {"do": "save"})
+
+    assert (answer.status_code, "with another receipt" in answer.content.decode()) == (200, True)
+    assert (Transaction.objects.count(), counter.balance) == (1, 688)
+
+
+def test_a_look_that_meets_a_lock_says_so(counter: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slips, "look", held)
+
+    answer = check(counter.staff(), typed(counter))
+
+    assert (answer.status_code, "Somebody else holds it" in answer.content.decode()) == (200, True)
+
+
+def held(*_given: Any, **_named: Any) -> None:
+    raise OperationalError
 
 
 def test_what_was_changed_after_the_check_is_checked_again(counter: Desk) -> None:

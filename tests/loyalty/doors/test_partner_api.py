@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from loyalty.doors import partners
+from loyalty.doors import partners, slips
 from loyalty.doors.models import PartnerKey, PartnerRequest
 from loyalty.earning.models import Transaction
 from pms import clock
@@ -140,7 +140,6 @@ def test_only_the_digest_of_a_key_is_kept(till: Desk, key: str) -> None:
         ({"paid_at": "2999-01-01T00:00:00Z"}, "paid_at", "PAID_IN_FUTURE"),
         ({"store": "NO-SUCH"}, "store", "STORE_UNKNOWN"),
         ({"member": "nobody"}, "member", "MEMBER_UNKNOWN"),
-        ({"member": "nul\x00"}, "member", "MEMBER_UNKNOWN"),
         ({"member": 5}, "member", "NOT_TEXT"),
         ({"number": "a b"}, "number", "NUMBER_UNREADABLE"),
         ({"number": ""}, "number", "MISSING"),
@@ -172,12 +171,57 @@ def test_a_store_of_another_mall_of_the_group_is_refused(till: Desk, key: str) -
     assert answer.json()["error"]["code"] == "STORE_OF_ANOTHER_MALL"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1, "a": 2}', '{"a": NaN}', b"\xff{}", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"a": 1, "a": 2}',
+        '{"a": NaN}',
+        b"\xff{}",
+        "[" * 100_000,
+        r'{"number": "\ud800"}',
+        r'{"store": "a\u0000"}',
+        r'{"\udc00": [{"a": ["\u0000"]}]}',
+    ],
+)
 def test_what_is_not_one_clean_object_is_refused(till: Desk, key: str, text: str | bytes) -> None:
     answer = post(till, key, text)
 
     assert answer.status_code in (400, 413, 422)
     assert not Transaction.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["number", "store", "member", "tender", "other"])
+@pytest.mark.parametrize("letter", ["\ud800", "\x00"])
+def test_what_is_no_text_in_any_field_is_unreadable(till: Desk, key: str, name: str, letter: str) -> None:
+    answer = post(till, key, body(till, **{name: letter}))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BODY_UNREADABLE")
+
+
+def test_a_nul_in_the_address_opens_nothing(till: Desk, key: str) -> None:
+    assert post(till, key, body(till), tag="a%00b").status_code == 401
+
+
+def test_a_till_asks_for_its_store_alone_and_for_no_member_while_another_field_is_wrong(
+    till: Desk, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1), pytest.raises(partners.NotTaken) as refused:
+        partners.read(body(till, amount_cents=-1, member="?"), mall=till.mall, now=clock.now())
+
+    assert [fault.code for fault in refused.value.faults] == ["AMOUNT_NEGATIVE"]
+    assert set(slips.Stores(till.mall, only=till.store.code.lower()).by_id) == {till.store.pk}
+
+
+def test_two_presses_for_one_key_make_one(till: Desk) -> None:
+    partners.make_key(mall=till.mall, name="Till 9", by=None, now=clock.now())
+
+    with pytest.raises(partners.NameInUse):
+        partners.make_key(mall=till.mall, name="Till 9", by=None, now=clock.now())
+
+    assert PartnerKey.objects.filter(name="Till 9").count() == 1
 
 
 def test_an_idempotency_key_is_needed(till: Desk, key: str) -> None:

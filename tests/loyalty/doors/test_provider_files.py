@@ -225,6 +225,26 @@ def test_a_file_whose_worker_died_is_taken_up_and_ends_as_if_nothing_had_happene
     assert ReconciliationPiece.objects.count() == 0
 
 
+def test_a_file_that_was_the_end_of_three_workers_fails(
+    person: Shopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = as_file([line("B1", "688.00")])
+    kept, _is_new = provider_files.accept(
+        mall=mall_of(person), file=io.BytesIO(content), name="daily.csv", by=None, now=NEXT_DAY
+    )
+    monkeypatch.setattr(provider_files, "_read", dies)
+
+    for _ in range(4):
+        tasks.take_up_reconciliations()
+
+    kept.refresh_from_db()
+    assert (kept.state, kept.attempt_count, ReconciliationPiece.objects.count()) == ("FAILED", 3, 0)
+
+
+def dies(*_given: Any) -> None:
+    raise provider_files.NotOurs
+
+
 def printed(path: Path, person: Shopper, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     call_command("reconcile", str(path), mall=mall_of(person).tag, as_json=True)
     found: dict[str, Any] = json.loads(capsys.readouterr().out)

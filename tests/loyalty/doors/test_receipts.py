@@ -2,18 +2,18 @@
 
 import io
 import json
-import zipfile
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
+from django.db import OperationalError
 
 from loyalty import celery  # noqa: F401  (tasks are published through its app)
-from loyalty.doors import receipt_files, receipts, slips
+from loyalty.doors import receipts, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
-from loyalty.doors.receipt_files import FileRefused
+from loyalty.earning import awards
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.ledger.models import Posting
 from pms import clock
@@ -139,6 +139,8 @@ def test_the_same_number_twice_in_a_file_earns_once_or_not_at_all(place: Desk) -
         ({"number": "\u00a012"}, "number", "NUMBER_UNREADABLE"),
         ({"number": ""}, "number", "MISSING"),
         ({"tender": "a b!"}, "tender", "TENDER_UNREADABLE"),
+        ({"amount": "１２.50"}, "amount", "AMOUNT_UNREADABLE"),
+        ({"paid_at": "２026-11-01 10:00"}, "paid_at", "PAID_AT_UNREADABLE"),
     ],
 )
 def test_a_fault_names_its_line_and_field(place: Desk, wrong: dict[str, str], field: str, code: str) -> None:
@@ -184,62 +186,6 @@ def test_byte_order_mark_line_ends_and_column_order_do_not_matter(place: Desk, e
     assert fates(checked(place, content)) == ["READY"]
 
 
-def refused(place: Desk, content: bytes) -> tuple[str, str]:
-    job = checked(place, content)
-    assert (job.state, ImportRow.objects.count(), ImportChunk.objects.count()) == ("REFUSED", 0, 0)
-    return job.refusal, job.refusal_detail
-
-
-def test_a_file_that_cannot_be_read_is_refused_by_name(place: Desk) -> None:
-    good = as_csv(cells(place)).decode()
-    chinese = good.replace("CARD", "信用卡")
-
-    assert refused(place, good.encode("utf-16")) == ("ENCODING", "UTF-16")
-    assert refused(place, chinese.encode("big5")) == ("ENCODING", "Big5")
-    assert refused(place, chinese.replace("信", "们").encode("gbk"))[0] == "ENCODING"
-    assert refused(place, good.replace("R-1", '"R-1').encode())[0] == "CSV_BROKEN"
-    assert refused(place, good.replace("R-1", "R\x001").encode()) == ("NOT_TEXT", "")
-    assert refused(place, good.replace("amount", "sum").encode()) == ("COLUMN_MISSING", "amount")
-    assert refused(place, good.replace("tender", "amount").encode()) == ("COLUMN_DOUBLED", "amount")
-    assert refused(place, good.split("\n")[0].encode()) == ("EMPTY", "")
-    assert refused(place, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") == ("OLD_EXCEL", "")
-    assert refused(place, b"PK\x03\x04nonsense") == ("XLSX_BROKEN", "")
-    assert refused(place, b"<html></html>")[0] == "COLUMN_MISSING"
-    assert refused(place, good.replace("R-1", "x" * 200_000).encode())[0] == "CSV_BROKEN"
-
-
-def test_an_entity_bomb_and_macros_are_refused(place: Desk) -> None:
-    sheet = b'<!DOCTYPE x [<!ENTITY a "b"><!ENTITY c "&a;&a;">]><worksheet>&c;</worksheet>'
-
-    assert refused(place, changed(as_xlsx(cells(place)), "xl/worksheets/sheet1.xml", sheet)) == (
-        "XLSX_BROKEN",
-        "",
-    )
-    assert refused(place, changed(as_xlsx(cells(place)), "xl/vbaProject.bin", b"x")) == ("MACROS", "")
-
-
-def changed(book: bytes, name: str, content: bytes) -> bytes:
-
-    made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(made, "w") as new:
-        for part in old.namelist():
-            if part != name:
-                new.writestr(part, old.read(part))
-        new.writestr(name, content)
-    return made.getvalue()
-
-
-def test_a_file_over_the_limit_is_refused_before_it_is_kept(
-    place: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(receipt_files, "LARGEST", 100)
-
-    with pytest.raises(FileRefused, match="TOO_LARGE"):
-        files.sent(place, b"x" * 101)
-
-    assert not ImportJob.objects.exists()
-
-
 def test_a_job_whose_worker_died_goes_on_after_the_last_batch(
     place: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +202,55 @@ def test_a_job_whose_worker_died_goes_on_after_the_last_batch(
     job.refresh_from_db()
     assert found == [(job.pk, "RUNNING")]
     assert (job.state, job.done_count, Transaction.objects.count(), place.balances) == ("DONE", 5, 5, 5 * 688)
+
+
+def test_a_file_that_was_the_end_of_three_workers_fails(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = files.sent(place, as_csv(cells(place)))
+    monkeypatch.setattr(receipts, "_check", lambda _job, _clock: None)  # the worker dies
+
+    for _ in range(4):
+        receipts.check(job_id=job.pk, clock=clock.now)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count, ImportChunk.objects.count()) == ("FAILED", 3, 0)
+
+
+def test_an_import_that_gets_on_may_lose_any_number_of_workers(
+    place: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "EARNED_AT_ONCE", 1)
+    job = checked(place, as_csv(*files.rows(place, 5)))
+    receipts.approve(job=job, now=clock.now())
+    monkeypatch.setattr(receipts, "_run", one_batch_and_dies)
+
+    for _ in range(5):
+        receipts.run(job_id=job.pk, clock=clock.now)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count, Transaction.objects.count()) == ("RUNNING", 0, 5)
+
+
+def one_batch_and_dies(job: ImportJob, clock: Any) -> None:
+    receipts._earn_batch(job, slips.Stores(job.mall), now=clock())
+
+
+def test_a_batch_that_others_are_always_faster_than_is_taken_up_again(
+    place: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = checked(place, as_csv(cells(place)))
+    receipts.approve(job=job, now=clock.now())
+    monkeypatch.setattr(receipts, "PAUSE", 0)
+    monkeypatch.setattr(receipts, "_earn_batch", overtaken)
+
+    with pytest.raises(awards.Overtaken):
+        receipts.run(job_id=job.pk, clock=clock.now)
+
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count) == ("RUNNING", 1)
+
+
+def overtaken(*_given: Any, **_named: Any) -> int:
+    raise awards.Overtaken
 
 
 def test_a_canceled_job_stops_and_keeps_what_was_recorded(
@@ -355,6 +350,21 @@ def test_the_page_tells_the_pace_and_the_time_left(place: Desk) -> None:
     assert receipts.pace(job) == receipts.Pace(100, timedelta(seconds=5))
     assert receipts.pace(reading) == receipts.Pace(500, None)
     assert receipts.pace(fresh) is None
+
+
+def test_a_page_whose_rows_take_too_long_to_count_opens_all_the_same(
+    place: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = checked(place, as_csv(cells(place)))
+    monkeypatch.setattr(receipts, "counts", too_long)
+
+    page = place.staff("MANAGER").get(f"/admin/doors/importjob/{job.pk}/change/")
+
+    assert (page.status_code, "took too long" in page.content.decode()) == (200, True)
+
+
+def too_long(_job: ImportJob) -> dict[str, int]:
+    raise OperationalError
 
 
 def test_a_counter_login_imports_no_files(place: Desk) -> None:

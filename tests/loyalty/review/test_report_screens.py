@@ -193,7 +193,9 @@ def test_the_xlsx_has_a_sheet_for_each_breakdown_with_figures_as_figures(mall: M
     assert shown == ["Harbour Plaza", "海港廣場", 1, 1, 0, 1, 0, 0, 688, 1234.5, None]
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1+1", "\r=1+1", "\n=1+1"])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1+1", "\r=1+1", "\n=1+1", "＝1+1", "－1"]
+)
 def test_a_store_named_like_a_formula_is_text_in_both_files(mall: Mall, staff: Client, name: str) -> None:
     stopped(mall, store=name, store_zh=name)
 
