@@ -15,6 +15,7 @@ from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.reasons import reason
 from loyalty.earning.rule_terms import limit_key
 from loyalty.earning.rules import ClawBack, Judgement
+from loyalty.earning.shares import Share
 from loyalty.earning.standing import Standing
 from loyalty.earning.suspects import WALLET_CHANNELS
 from loyalty.ledger import postings, redemptions
@@ -98,6 +99,8 @@ def _refusal(transaction: Transaction, given_back: GivenBack) -> Outcome | None:
         return None
     if _looks_known(transaction, given_back):
         return _ask(transaction, given_back, "REFUND_LOOKS_KNOWN")
+    if standing.moved_by_hand(transaction) < 0:
+        return _ask(transaction, given_back, "REFUND_AFTER_REPAIR")
     is_early = given_back.refunded_at < transaction.paid_at
     return _ask(transaction, given_back, "REFUND_BEFORE_PAYMENT") if is_early else None
 
@@ -125,7 +128,7 @@ def _take_back(
     # What was spent on the purchase first, so that it is there to be taken.
     returned = _return_redeemed(transaction, account, given_back, now=now)
     is_closed = shares.is_closed(transaction)
-    share = shares.NOTHING_TAKEN if is_closed else shares.share(account, now_stands.posting_id, due.points)
+    share = shares.NOTHING_TAKEN if is_closed else _share(account, now_stands, due)
     version, posting_id = account.version if returned else None, None
     if share.points:
         assert now_stands.posting_id is not None  # points were earned, so they were posted
@@ -159,6 +162,10 @@ def _due(now_stands: Standing, given_back: GivenBack) -> ClawBack:
         refunded_cents=now_stands.refunded_cents,
         refund_cents=given_back.amount_cents,
     )
+
+
+def _share(account: PointAccount, now_stands: Standing, due: ClawBack) -> Share:
+    return shares.share(account, now_stands.posting_id, min(due.points, now_stands.takeable))
 
 
 def _return_redeemed(

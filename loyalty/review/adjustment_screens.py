@@ -44,6 +44,10 @@ WHY_NOT: dict[type[Exception], Promise] = {
         "The member has fewer points, and the program lets no balance fall so low. Nothing was moved."
     ),
     adjustments.AskedAlready: _("A repair has been asked for or decided already."),
+    adjustments.Outdated: _(
+        "The purchase has changed since: a refund, a decision or another repair came. Reject the request if one "
+        "waits, and compare the file again."
+    ),
     repairs.NoPass: _("The member has no card in the wallet, so the payment cannot be theirs."),
     repairs.KnownMeanwhile: _("The payment has been recorded meanwhile; reject the request."),
     repairs.StillWaits: _("The store is unknown or suspended. Say which store it was, or see to it first."),

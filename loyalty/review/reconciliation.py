@@ -16,8 +16,8 @@ from loyalty.earning import trials
 from loyalty.earning.models import Transaction
 from loyalty.earning.suspects import WALLET_CHANNELS
 from loyalty.ledger import postings
-from loyalty.review import adjustments, matching, repairs
-from loyalty.review.adjustments import AskedAlready, NoReason, Wish
+from loyalty.review import adjustments, matching, mismatch_points, repairs
+from loyalty.review.adjustments import AskedAlready, NoReason, Outdated, Wish
 from loyalty.review.matching import Mismatch
 from loyalty.review.mismatch_points import Worth
 from loyalty.review.models import AdjustmentRequest, Finding, ProviderRow, Reconciliation
@@ -129,6 +129,8 @@ def request_repair(
             found.points = trials.try_purchase(repairs.purchase_of(found, payer)).judgement.points
         if not found.points:
             raise NothingToMove
+        if mismatch_points.is_refunded_since(found, found.reconciliation.ended_at or found.found_at):
+            raise Outdated
         found.save()
         wish = Wish(
             mall=found.mall,
