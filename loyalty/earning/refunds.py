@@ -24,6 +24,8 @@ from pms.models import MallGroup
 
 alarm = logging.getLogger("loyalty.alarm")
 
+# What the keys of refunds begin with that a repair recorded without knowing their own.
+REPAIRED = "reconciliation/"
 UNJUDGED = (Transaction.State.PARKED, Transaction.State.HELD)
 
 
@@ -113,7 +115,14 @@ def _is_foreign(transaction: Transaction, given_back: GivenBack) -> bool:
 
 
 def _looks_known(transaction: Transaction, given_back: GivenBack) -> bool:
-    """Once with and once without its own number, otherwise equal: perhaps one refund, told twice (B134)."""
+    """Once with and once without its own number, otherwise equal: perhaps one refund, told twice (B134). So is one
+    that a repair recorded before the wallet told of it.
+    """
+    repaired = Q(key__startswith=REPAIRED) | Q(
+        recorded_by_adjustment__isnull=False, amount_cents=given_back.amount_cents
+    )
+    if transaction.refunds.filter(repaired).exists():
+        return True
     alike = transaction.refunds.filter(
         refunded_at=given_back.refunded_at, amount_cents=given_back.amount_cents
     )

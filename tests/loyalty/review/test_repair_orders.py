@@ -109,3 +109,46 @@ def test_a_repair_of_a_refund_that_came_by_itself_meanwhile_is_not_approved(pers
         adjustments.approve(request=request, by=daily.approver(), now=LATER)
 
     assert (Refund.objects.count(), person.balance, breaches()) == (1, 150, [])
+
+
+def refunded_in_the_file(person: Shopper, *lines: str) -> Award:
+    award = person.pays(20000)
+    compared(mall_of(person), as_file([line("B1", "200.00"), *lines]))
+    approved(Finding.objects.get())
+    return award
+
+
+def test_a_notice_of_a_refund_that_was_repaired_by_its_number_is_known(person: Shopper) -> None:
+    award = refunded_in_the_file(person, line("r1", "50.00", "REFUND", original="PB1"))
+
+    late = person.is_refunded(award, 5000, at=LATER, number="R1", key="B1:R1")
+
+    assert (late.verdict, late.refund_id) == (Verdict.RECORDED, Refund.objects.get().pk)
+    assert (person.balance, breaches()) == (150, [])
+
+
+def test_a_notice_under_another_number_than_its_repair_asks_staff(person: Shopper) -> None:
+    award = refunded_in_the_file(person, line("r1", "50.00", "REFUND", original="PB1"))
+
+    late = person.is_refunded(award, 5000, at=LATER, number="W9", key="B1:W9")
+
+    assert (late.verdict, late.reason) == (Verdict.ASK, "REFUND_LOOKS_KNOWN")
+    assert (Refund.objects.count(), person.balance) == (1, 150)
+
+
+def test_another_refund_than_the_repaired_one_is_taken_back(person: Shopper) -> None:
+    award = refunded_in_the_file(person, line("r1", "50.00", "REFUND", original="PB1"))
+
+    person.is_refunded(award, 2000, at=LATER, number="R2", key="B1:R2")
+
+    assert (Refund.objects.count(), person.balance, breaches()) == (2, 130, [])
+
+
+def test_a_notice_of_refunds_that_were_repaired_together_asks_staff(person: Shopper) -> None:
+    lines = [line(number, "50.00", "REFUND", original="PB1") for number in ("R1", "R2")]
+    award = refunded_in_the_file(person, *lines)
+
+    late = person.is_refunded(award, 5000, at=LATER, number="R1", key="B1:R1")
+
+    assert (late.verdict, late.reason) == (Verdict.ASK, "REFUND_LOOKS_KNOWN")
+    assert (Refund.objects.get().amount_cents, person.balance, breaches()) == (10000, 100, [])
