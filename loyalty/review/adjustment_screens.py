@@ -54,6 +54,7 @@ WHY_NOT: dict[type[Exception], Promise] = {
     repairs.NothingToGive: _("The rules give nothing for the payment now; reject the request."),
     repairs.RefundRefused: _("The refund does not fit what is recorded of the purchase; reject the request."),
     reconciliation.MemberUnknown: _("The file does not name the payer. Say who paid."),
+    reconciliation.MemberElsewhere: _("The member belongs to another mall group."),
     reconciliation.NothingToMove: _("No points would move, so there is nothing to ask for."),
     reconciliation.DecideElsewhere: _(
         "The purchase is recorded and waits for its store or a decision. See to that; it then earns by itself."
@@ -151,6 +152,8 @@ class AskForm(forms.Form):
             self.add_error("member", _("The member belongs to another mall group."))
         if member and purchase and purchase.member_id != member.pk:
             self.add_error("purchase", _("This purchase is another member's."))
+        if mall and purchase and purchase.mall_id != mall.pk:
+            self.add_error("purchase", _("This purchase was made in another mall."))
         return cleaned
 
     def wish(self) -> Wish:

@@ -44,6 +44,10 @@ class MemberUnknown(RepairRefused):
     """The file does not name the payer. Say who paid."""
 
 
+class MemberElsewhere(RepairRefused):
+    """The member belongs to another mall group than the payment."""
+
+
 class NothingToMove(RepairRefused):
     """No points would move, so there is nothing to ask for."""
 
@@ -147,6 +151,11 @@ def request_repair(
         return adjustments.request(wish=wish, by=by, now=now)
 
 
+def is_payer_given(finding: Finding) -> bool:
+    """The purchase or the file says who paid; what a person said may be said otherwise the next time."""
+    return finding.transaction_id is not None or bool(finding.user_id and finding.member_id)
+
+
 @atomic
 def dismiss(*, finding: Finding, by: User, now: datetime, note: str) -> Finding:
     """Leave it as it is, and say why; a newer file does not ask again."""
@@ -180,7 +189,9 @@ def _decide(finding: Finding, before: State, after: State, *, by: User, now: dat
 
 
 def _name(found: Finding, member: Member | None, store: Store | None) -> None:
-    if member and found.member_id is None:
+    if member and not is_payer_given(found):
+        if member.program.group_id != found.mall.group_id:
+            raise MemberElsewhere
         found.member = member
     if store:
         found.store_label, found.merchant_id = store.pms_label, "" if store.pms_label else store.merchant_id
