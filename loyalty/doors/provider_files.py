@@ -79,6 +79,15 @@ def work(*, job_id: int, clock: Callable[[], datetime]) -> None:
                 _compare(file, now=clock())
 
 
+def compare_again(*, job_id: int, now: datetime) -> None:
+    """With the ledger as it is now; one that a newer file has replaced stays as it is."""
+    with kept_files.taken(LOCK, job_id) as is_ours:
+        done = Reconciliation.objects.select_related("mall__group").filter(pk=job_id, state=State.DONE)
+        file = done.first() if is_ours else None
+        if file:
+            reconciliation.again(file=file, now=now)
+
+
 def lost(*, now: datetime) -> list[int]:
     """Those whose worker died, or that no worker was told of."""
     waiting = Reconciliation.objects.filter(state=State.READING, moved_at__lt=now - LOST_AFTER)

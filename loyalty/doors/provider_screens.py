@@ -20,7 +20,7 @@ from loyalty.doors.receipt_screens import FileForm
 from loyalty.review import finding_screens, reconciliation
 from loyalty.review.models import Finding, ProviderRow, Reconciliation
 from pms import clock, formats, scoping, story
-from pms.records import Deed, RecordAdmin, login_of, pill_by
+from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
 from pms.story import Panel
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,12 @@ class ProviderFileForm(FileForm):
 
 
 def _again(_request: HttpRequest, file: Reconciliation) -> object:
-    reconciliation.again(file=file, now=clock.now())
-    return gettext("Compared with the ledger as it is now. No point moved.")
+    try:
+        tasks.compare_again.delay(job_id=file.pk)
+    except OperationalError as error:
+        log.warning("no worker could be told to compare %d again: %s", file.pk, error)
+        raise Refused(gettext("The worker is away. Nothing was compared; try again.")) from error
+    return gettext("It is being compared with the ledger as it is now. Load the page again in a moment.")
 
 
 @admin.register(Reconciliation)

@@ -33,6 +33,12 @@ def reconcile(*, job_id: int) -> None:
     provider_files.work(job_id=job_id, clock=clock.now)
 
 
+@shared_task(name="loyalty.doors.tasks.compare_again")  # type: ignore[untyped-decorator]  # Celery has no types
+def compare_again(*, job_id: int) -> None:
+    """Compare a provider's file, as it was read, with the ledger as it is now."""
+    provider_files.compare_again(job_id=job_id, now=clock.now())
+
+
 @shared_task(name="loyalty.doors.tasks.take_up_reconciliations")  # type: ignore[untyped-decorator]  # Celery has no types
 def take_up_reconciliations() -> None:
     """Go on with providers' files whose worker died, or that no worker was told of."""

@@ -179,6 +179,11 @@ REASONS: dict[str, Reason] = {
         "已有相似的退款紀錄，須由職員核實。",
         False,
     ),
+    "REFUND_AFTER_REPAIR": Reason(
+        "Staff took points of this transaction by hand already; staff must check it.",
+        "職員已人手扣除此交易的積分，須由職員核實。",
+        False,
+    ),
     "REFUND_BEFORE_PAYMENT": Reason(
         "The refund is earlier than its payment; staff must check it.",
         "退款時間早於付款時間，須由職員核實。",

@@ -15,6 +15,7 @@ from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.reasons import reason
 from loyalty.earning.rule_terms import limit_key
 from loyalty.earning.rules import ClawBack, Judgement
+from loyalty.earning.shares import Share
 from loyalty.earning.standing import Standing
 from loyalty.earning.suspects import WALLET_CHANNELS
 from loyalty.ledger import postings, redemptions
@@ -23,6 +24,8 @@ from pms.models import MallGroup
 
 alarm = logging.getLogger("loyalty.alarm")
 
+# What the keys of refunds begin with that a repair recorded without knowing their own.
+REPAIRED = "reconciliation/"
 UNJUDGED = (Transaction.State.PARKED, Transaction.State.HELD)
 
 
@@ -98,6 +101,8 @@ def _refusal(transaction: Transaction, given_back: GivenBack) -> Outcome | None:
         return None
     if _looks_known(transaction, given_back):
         return _ask(transaction, given_back, "REFUND_LOOKS_KNOWN")
+    if standing.moved_by_hand(transaction) < 0:
+        return _ask(transaction, given_back, "REFUND_AFTER_REPAIR")
     is_early = given_back.refunded_at < transaction.paid_at
     return _ask(transaction, given_back, "REFUND_BEFORE_PAYMENT") if is_early else None
 
@@ -110,7 +115,14 @@ def _is_foreign(transaction: Transaction, given_back: GivenBack) -> bool:
 
 
 def _looks_known(transaction: Transaction, given_back: GivenBack) -> bool:
-    """Once with and once without its own number, otherwise equal: perhaps one refund, told twice (B134)."""
+    """Once with and once without its own number, otherwise equal: perhaps one refund, told twice (B134). So is one
+    that a repair recorded before the wallet told of it.
+    """
+    repaired = Q(key__startswith=REPAIRED) | Q(
+        recorded_by_adjustment__isnull=False, amount_cents=given_back.amount_cents
+    )
+    if transaction.refunds.filter(repaired).exists():
+        return True
     alike = transaction.refunds.filter(
         refunded_at=given_back.refunded_at, amount_cents=given_back.amount_cents
     )
@@ -125,7 +137,7 @@ def _take_back(
     # What was spent on the purchase first, so that it is there to be taken.
     returned = _return_redeemed(transaction, account, given_back, now=now)
     is_closed = shares.is_closed(transaction)
-    share = shares.NOTHING_TAKEN if is_closed else shares.share(account, now_stands.posting_id, due.points)
+    share = shares.NOTHING_TAKEN if is_closed else _share(account, now_stands, due)
     version, posting_id = account.version if returned else None, None
     if share.points:
         assert now_stands.posting_id is not None  # points were earned, so they were posted
@@ -159,6 +171,10 @@ def _due(now_stands: Standing, given_back: GivenBack) -> ClawBack:
         refunded_cents=now_stands.refunded_cents,
         refund_cents=given_back.amount_cents,
     )
+
+
+def _share(account: PointAccount, now_stands: Standing, due: ClawBack) -> Share:
+    return shares.share(account, now_stands.posting_id, min(due.points, now_stands.takeable))
 
 
 def _return_redeemed(

@@ -71,7 +71,7 @@ def worth_now(transaction: Transaction) -> int:
     has_points = transaction.state in (Transaction.State.EARNED, Transaction.State.FLAGGED)
     if not has_points or not Award.objects.filter(transaction=transaction).exists():
         return 0
-    return standing.of(transaction).left
+    return standing.of(transaction).takeable
 
 
 def hold_numbers(*, transaction: Transaction, of: Transaction) -> None:
@@ -130,7 +130,7 @@ def _take(transaction: Transaction, stands: Standing, told: dict[str, object], *
     share = (
         shares.NOTHING_TAKEN
         if shares.is_closed(transaction)
-        else shares.share(account, stands.posting_id, stands.left)
+        else shares.share(account, stands.posting_id, stands.takeable)
     )
     posting_id = None
     if share.points:

@@ -27,7 +27,8 @@ class Basis:
 class Standing:
     """`earned` counts what was given and is not taken back by a decision; `refunded` what refunds took or should have.
 
-    `owed` could not be taken when a decision took the points back. `posting_id` made the lots that are left.
+    `owed` could not be taken when a decision took the points back. `by_hand` is what approved repairs moved for it
+    beside the rules. `posting_id` made the lots that are left.
     """
 
     award: Award
@@ -36,12 +37,18 @@ class Standing:
     refunded: int
     refunded_cents: int
     owed: int
+    by_hand: int
     is_taken: bool
     posting_id: int | None
 
     @property
     def left(self) -> int:
         return max(0, self.earned - self.refunded)
+
+    @property
+    def takeable(self) -> int:
+        """What is left, less what people took by hand: nobody's points are taken twice."""
+        return max(0, self.left + min(0, self.by_hand))
 
 
 def of(transaction: Transaction) -> Standing:
@@ -65,9 +72,18 @@ def of(transaction: Transaction) -> Standing:
         refunded=taken["points"] + taken["missed"],
         refunded_cents=taken["cents"],
         owed=sum(one.uncollected for one in corrections),
+        by_hand=moved_by_hand(transaction),
         is_taken=bool(corrections) and corrections[-1].kind == Correction.Kind.TAKE,
         posting_id=next((posting for posting in reversed(postings) if posting), None),
     )
+
+
+def moved_by_hand(transaction: Transaction) -> int:
+    """Points of approved repairs and corrections of errors. Goodwill about a purchase is not the purchase's."""
+    approved = transaction.adjustments.filter(
+        state="APPROVED", deed="POINTS", reason__in=["RECONCILIATION", "ERROR"]
+    )
+    return approved.aggregate(points=Sum("points", default=0))["points"]
 
 
 def earned(transaction: Transaction) -> int:

@@ -47,12 +47,17 @@ WHY_NOT: dict[type[Exception], Promise] = {
         "This form was sent already, asking for something else. Nothing was added; open a new form."
     ),
     adjustments.AskedAlready: _("A repair has been asked for or decided already."),
+    adjustments.Outdated: _(
+        "The purchase has changed since: a refund, a decision or another repair came. Reject the request if one "
+        "waits, and compare the file again."
+    ),
     repairs.NoPass: _("The member has no card in the wallet, so the payment cannot be theirs."),
     repairs.KnownMeanwhile: _("The payment has been recorded meanwhile; reject the request."),
     repairs.StillWaits: _("The store is unknown or suspended. Say which store it was, or see to it first."),
     repairs.NothingToGive: _("The rules give nothing for the payment now; reject the request."),
     repairs.RefundRefused: _("The refund does not fit what is recorded of the purchase; reject the request."),
     reconciliation.MemberUnknown: _("The file does not name the payer. Say who paid."),
+    reconciliation.MemberElsewhere: _("The member belongs to another mall group."),
     reconciliation.NothingToMove: _("No points would move, so there is nothing to ask for."),
     reconciliation.DecideElsewhere: _(
         "The purchase is recorded and waits for its store or a decision. See to that; it then earns by itself."
@@ -150,6 +155,8 @@ class AskForm(forms.Form):
             self.add_error("member", _("The member belongs to another mall group."))
         if member and purchase and purchase.member_id != member.pk:
             self.add_error("purchase", _("This purchase is another member's."))
+        if mall and purchase and purchase.mall_id != mall.pk:
+            self.add_error("purchase", _("This purchase was made in another mall."))
         return cleaned
 
     def wish(self) -> Wish:

@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Sum
 from django.db.transaction import atomic
 
 from loyalty.earning.models import Transaction
 from loyalty.ledger import adjusting, postings
 from loyalty.ledger.adjusting import BalanceTooLow
 from loyalty.ledger.models import PointAccount
-from loyalty.review import repairs
+from loyalty.review import mismatch_points, repairs
 from loyalty.review.models import AdjustmentRequest, Finding
 from loyalty.review.repairs import Effect
 from members.models import Member
@@ -63,6 +62,10 @@ class AskedAlready(AdjustmentRefused):
 
 class FormUsed(AdjustmentRefused):
     """The form was sent already, asking for something else. Nothing was changed."""
+
+
+class Outdated(AdjustmentRefused):
+    """The purchase has moved on since: what was asked for is no longer what sets it right."""
 
 
 class AlreadyEnded(AdjustmentRefused):
@@ -146,15 +149,6 @@ def cancel(*, request: AdjustmentRequest, by: User, now: datetime) -> Adjustment
     return _ended(found, State.CANCELED, by=by, now=now, note="")
 
 
-def moved(transaction_ids: list[int]) -> dict[int, int]:
-    """Points that approved requests have moved for these purchases by hand."""
-    approved = AdjustmentRequest.objects.filter(
-        transaction__in=transaction_ids, state=State.APPROVED, deed=Deed.POINTS
-    )
-    sums = approved.order_by().values_list("transaction").annotate(Sum("points"))
-    return {pk: points for pk, points in sums if pk is not None}
-
-
 def _check(wish: Wish) -> None:
     if not wish.note.strip():
         raise NoReason
@@ -198,6 +192,9 @@ def _effect(found: AdjustmentRequest, *, now: datetime) -> Effect:
     if found.deed == Deed.POINTS:
         return _moved(found, now=now)
     assert found.finding is not None  # a constraint says so
+    if found.deed == Deed.CLAW_BACK:
+        postings.lock_account(account_id=found.account_id)
+        _check_finding(found.finding, found)
     repair = repairs.record_payment if found.deed == Deed.EARN else repairs.record_refund
     return repair(finding=found.finding, account_id=found.account_id, by=found.requested_by, now=now)
 
@@ -206,6 +203,8 @@ def _moved(found: AdjustmentRequest, *, now: datetime) -> Effect:
     account = postings.lock_account(account_id=found.account_id)
     if account.member is None or account.member.state != Member.State.ACTIVE:
         raise MembershipOver
+    if found.finding:
+        _check_finding(found.finding, found)
     try:
         posted = adjusting.adjust(
             account=account,
@@ -216,6 +215,14 @@ def _moved(found: AdjustmentRequest, *, now: datetime) -> Effect:
     except BalanceTooLow as low:
         raise TooFewPoints from low
     return Effect(posting_id=posted.posting_id)
+
+
+def _check_finding(finding: Finding, found: AdjustmentRequest) -> None:
+    """Under the account's lock: a refund, a decision or another repair may have come since."""
+    if mismatch_points.is_refunded_since(finding, found.requested_at):
+        raise Outdated
+    if found.deed == Deed.POINTS and mismatch_points.now(finding) != found.points:
+        raise Outdated
 
 
 def _ended(

@@ -99,3 +99,17 @@ class ProviderColumnAdmin(ScopedModelAdmin):
     empty_words = _(
         "The published headings are known. If a provider's files use others, say here which column each one is."
     )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and bool(scoping.whole_groups(request))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        groups = scoping.whole_groups(request)
+        is_whole = bool(groups) if obj is None else obj.program.group_id in groups
+        return super().has_change_permission(request, obj) and is_whole
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """A heading holds for the whole group, so only who sees all of its malls adds one."""
+        field = super().formfield_for_foreignkey(db_field, request, **options)
+        field.queryset = field.queryset.filter(group__in=scoping.whole_groups(request))
+        return field

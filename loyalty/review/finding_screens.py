@@ -6,7 +6,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
@@ -16,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning.models import Transaction
 from loyalty.review import reconciliation, report_files
-from loyalty.review.adjustment_screens import ADD, found_member, said_no, tried
+from loyalty.review.adjustment_screens import ADD, BUSY, found_member, said_no, tried
 from loyalty.review.adjustments import LONGEST_NOTE, AdjustmentRefused
 from loyalty.review.models import AdjustmentRequest, Finding
 from loyalty.review.repairs import RepairRefused
@@ -33,6 +34,8 @@ KIND_TONES = {
     "PAID_NOT_AWARDED": "warn", "AWARDED_NOT_PAID": "bad", "REFUNDED_NOT_CLAWED_BACK": "bad", "AMOUNT_DIFFERS": "warn",
 }  # fmt: skip
 MOST_AT_ONCE = 500
+# Of a number in a cell that a spreadsheet takes for a figure; it shows longer ones as powers of ten.
+DIGITS_KEPT = 11
 
 
 class StoreChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # Django's own class is not generic at runtime
@@ -48,9 +51,9 @@ class RepairForm(forms.Form):
     note = forms.CharField(label=_("Why"), max_length=LONGEST_NOTE)
 
     def __init__(self, typed: Any = None, *, request: HttpRequest, finding: Finding) -> None:
-        super().__init__(typed, initial={"note": default_note(finding)})
-        self.request = request
-        if finding.member_id:
+        super().__init__(typed, initial={"note": default_note(finding), "member": _payer_said(finding)})
+        self.request, self.group_id = request, finding.mall.group_id
+        if reconciliation.is_payer_given(finding):
             del self.fields["member"]
         if finding.kind != Finding.Kind.PAID_NOT_AWARDED:
             del self.fields["store"]
@@ -62,7 +65,14 @@ class RepairForm(forms.Form):
 
     def clean_member(self) -> Member | None:
         typed = self.cleaned_data["member"].strip()
-        return found_member(self.request, typed) if typed else None
+        member = found_member(self.request, typed) if typed else None
+        if member and member.program.group_id != self.group_id:
+            raise ValidationError(_("The member belongs to another mall group."))
+        return member
+
+
+def _payer_said(finding: Finding) -> str:
+    return finding.member.card_number if finding.member else ""
 
 
 def default_note(finding: Finding) -> str:
@@ -84,6 +94,8 @@ def _tried(act: Any, finding: Finding, request: HttpRequest, **options: Any) -> 
         act(finding=finding, by=login_of(request), now=clock.now(), **options)
     except (AdjustmentRefused, RepairRefused) as refusal:
         raise Refused(said_no(refusal)) from refusal
+    except OperationalError as error:
+        raise Refused(str(BUSY)) from error
 
 
 @admin.register(Finding)
@@ -326,9 +338,21 @@ def _csv(rows: QuerySet[Finding]) -> Iterator[str]:
 
 def _cells(one: Finding) -> list[str | int]:
     return [
-        str(one.get_kind_display()), one.number,
+        str(one.get_kind_display()), _as_text(one.number),
         f"{one.happened_at.astimezone(clock.HONG_KONG):%Y-%m-%d %H:%M:%S}", formats.name_of(one.mall),
-        one.member.card_number if one.member else "", *(f"{cents // 100}.{cents % 100:02d}" for cents in (
-            one.file_cents, one.ledger_cents, one.cents)),
-        one.currency, one.points, str(one.get_state_display()), one.line or "",
+        _as_text(one.member.card_number) if one.member else "",
+        *(_amount(cents, one.currency) for cents in (one.file_cents, one.ledger_cents, one.cents)),
+        one.currency if one.currency == "HKD" else f"{one.currency} ({gettext('smallest unit')})",
+        one.points, str(one.get_state_display()), one.line or "",
     ]  # fmt: skip
+
+
+def _as_text(number: str) -> str:
+    """A spreadsheet would cut the last digits of a long number, and zeros in front."""
+    is_cut = number.isdigit() and (len(number) > DIGITS_KEPT or number.startswith("0"))
+    return f"'{number}" if is_cut else number
+
+
+def _amount(cents: int, currency: str) -> str:
+    """As everywhere, other currencies stand in their smallest unit: not all have two decimals."""
+    return f"{cents // 100}.{cents % 100:02d}" if currency == "HKD" else str(cents)

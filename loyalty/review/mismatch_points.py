@@ -4,14 +4,43 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
+from django.db.models import Sum
+
 from loyalty.earning import rules, standing, trials
 from loyalty.earning.models import Transaction
 from loyalty.earning.rule_terms import Facts, Kind, RuleTerms
-from loyalty.review import adjustments
 from loyalty.review.matching import Mismatch
-from loyalty.review.models import Finding
+from loyalty.review.models import AdjustmentRequest, Finding
 from members.models import Program
 from pms.clock import HONG_KONG
+
+
+def moved(transaction_ids: list[int]) -> dict[int, int]:
+    """Points that approved requests have moved for these purchases by hand."""
+    approved = AdjustmentRequest.objects.filter(
+        transaction__in=transaction_ids,
+        state=AdjustmentRequest.State.APPROVED,
+        deed=AdjustmentRequest.Deed.POINTS,
+    )
+    sums = approved.order_by().values_list("transaction").annotate(Sum("points"))
+    return {pk: points for pk, points in sums if pk is not None}
+
+
+def now(finding: Finding) -> int:
+    """What a repair of the finding would move by now. The caller holds the account's lock."""
+    one = Mismatch(
+        finding.line, finding.number, finding.refund_number, finding.happened_at, finding.transaction_id,
+        finding.user_id, finding.store_label, finding.merchant_id, finding.file_cents, finding.ledger_cents,
+        finding.cents, finding.currency,
+    )  # fmt: skip
+    program = Program.objects.get(group_id=finding.mall.group_id)
+    return Worth(program, [one]).points(finding.kind, one)
+
+
+def is_refunded_since(finding: Finding, at: datetime) -> bool:
+    """A refund that came later may be the very difference that the finding is about."""
+    purchase = finding.transaction
+    return purchase is not None and purchase.refunds.filter(recorded_at__gte=at).exists()
 
 
 class Worth:
@@ -21,7 +50,7 @@ class Worth:
         self.program = program
         ids = {one.transaction_id for one in mismatches if one.transaction_id}
         self.purchases = Transaction.objects.in_bulk(ids)
-        self.moved = adjustments.moved(list(ids))
+        self.moved = moved(list(ids))
         self.bases: dict[date, list[RuleTerms]] = {}
         self.rates: dict[tuple[date, int], int] = {}
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.transaction import atomic
 
 from loyalty.earning import trials
 from loyalty.earning.models import Transaction
 from loyalty.earning.suspects import WALLET_CHANNELS
 from loyalty.ledger import postings
-from loyalty.review import adjustments, matching, repairs
-from loyalty.review.adjustments import AskedAlready, NoReason, Wish
+from loyalty.review import adjustments, matching, mismatch_points, repairs
+from loyalty.review.adjustments import AskedAlready, NoReason, Outdated, Wish
 from loyalty.review.matching import Mismatch
 from loyalty.review.mismatch_points import Worth
 from loyalty.review.models import AdjustmentRequest, Finding, ProviderRow, Reconciliation
@@ -31,6 +31,8 @@ State = Finding.State
 LOCK = 0x4EC0
 # AlipayHK's last resend is about 24 h 22 min after the first try; until then a payment may still come by itself.
 STILL_COMING = timedelta(hours=26)
+# So far apart two files may say that the same thing happened.
+A_DAY = timedelta(days=1)
 DECIDED = (State.REQUESTED, State.REPAIRED, State.DISMISSED)
 RENEWED = (
     "reconciliation", "line", "refund_number", "happened_at", "transaction", "member", "user_id", "store_label",
@@ -40,6 +42,10 @@ RENEWED = (
 
 class MemberUnknown(RepairRefused):
     """The file does not name the payer. Say who paid."""
+
+
+class MemberElsewhere(RepairRefused):
+    """The member belongs to another mall group than the payment."""
 
 
 class NothingToMove(RepairRefused):
@@ -129,6 +135,8 @@ def request_repair(
             found.points = trials.try_purchase(repairs.purchase_of(found, payer)).judgement.points
         if not found.points:
             raise NothingToMove
+        if mismatch_points.is_refunded_since(found, found.reconciliation.ended_at or found.found_at):
+            raise Outdated
         found.save()
         wish = Wish(
             mall=found.mall,
@@ -141,6 +149,11 @@ def request_repair(
             finding=found,
         )
         return adjustments.request(wish=wish, by=by, now=now)
+
+
+def is_payer_given(finding: Finding) -> bool:
+    """The purchase or the file says who paid; what a person said may be said otherwise the next time."""
+    return finding.transaction_id is not None or bool(finding.user_id and finding.member_id)
 
 
 @atomic
@@ -176,7 +189,9 @@ def _decide(finding: Finding, before: State, after: State, *, by: User, now: dat
 
 
 def _name(found: Finding, member: Member | None, store: Store | None) -> None:
-    if member and found.member_id is None:
+    if member and not is_payer_given(found):
+        if member.program.group_id != found.mall.group_id:
+            raise MemberElsewhere
         found.member = member
     if store:
         found.store_label, found.merchant_id = store.pms_label, "" if store.pms_label else store.merchant_id
@@ -262,23 +277,26 @@ def _payers(program: Program, user_ids: Collection[str]) -> dict[str, Member]:
 
 def _keep(file: Reconciliation, found: Sequence[Finding]) -> None:
     """New ones are added, undecided ones renewed, decided ones left, and what no longer differs is gone."""
-    rows = Finding.objects.filter(
-        mall=file.mall,
-        business_date__range=(file.business_date, file.last_date),
-        reconciliation__merchant_id=file.merchant_id,
-    )
-    columns = rows.values_list("kind", "number", "pk", "state", "business_date")
-    known = {(kind, number): (pk, state, day) for kind, number, pk, state, day in columns}
-    kept: list[Finding] = []
-    decided = [pk for pk, state, _day in known.values() if state in DECIDED]
-    for one in found:
-        _pk, state, day = known.pop((one.kind, one.number), (0, State.OPEN, one.business_date))
-        if state not in DECIDED:
-            one.business_date = day
-            kept.append(one)
-    gone = [pk for pk, state, _day in known.values() if state not in DECIDED]
+    assert file.business_date is not None  # as compare() sees to
+    assert file.last_date is not None
+    known = list(_known(file, found))
+    own = {one.pk for one in known if _is_own(one, file)}
+    days = (file.business_date, file.last_date)
+    decided = {name for one in known if one.state in DECIDED for name in _names(one, days)}
+    kept = [one for one in found if not decided.intersection(_names(one, days))]
+    undecided = {name: one for one in known if one.state not in DECIDED for name in _names(one, days)}
+    for one in kept:
+        before = next((undecided[name] for name in _names(one, days) if name in undecided), None)
+        if before and before.number == one.number:
+            one.business_date = before.business_date
+            own.discard(before.pk)
+    gone = [one.pk for one in known if one.pk in own and one.state not in DECIDED]
+    met = {name for one in found for name in _names(one, days)}
+    moved = [
+        one.pk for one in known if one.state in DECIDED and (one.pk in own or met & set(_names(one, days)))
+    ]
     Finding.objects.filter(pk__in=gone).update(state=State.GONE, reconciliation=file)
-    Finding.objects.filter(pk__in=decided).update(reconciliation=file)
+    Finding.objects.filter(pk__in=moved).update(reconciliation=file)
     Finding.objects.bulk_create(
         kept,
         batch_size=2000,
@@ -286,6 +304,42 @@ def _keep(file: Reconciliation, found: Sequence[Finding]) -> None:
         unique_fields=["mall", "business_date", "kind", "number"],
         update_fields=RENEWED,
     )
+
+
+def _known(file: Reconciliation, found: Sequence[Finding]) -> QuerySet[Finding]:
+    """Findings of the file's days, and of its payments whichever file of the mall found them."""
+    fits = Q(business_date__range=(file.business_date, file.last_date)) | Q(reconciliation=file)
+    if found:
+        times = [one.happened_at for one in found]
+        fits |= Q(happened_at__range=(min(times) - A_DAY, max(times) + A_DAY))
+    rows = Finding.objects.filter(fits, mall=file.mall).order_by("pk")
+    return rows.select_related("reconciliation").only(
+        "kind", "number", "transaction", "business_date", "happened_at", "file_cents", "state",
+        "reconciliation__merchant_id",
+    )  # fmt: skip
+
+
+def _is_own(one: Finding, file: Reconciliation) -> bool:
+    """Only a file that speaks for it can say that it is gone."""
+    if one.reconciliation_id == file.pk:
+        return True
+    is_in_days = (
+        (file.business_date or one.business_date)
+        <= one.business_date
+        <= (file.last_date or one.business_date)
+    )
+    return is_in_days and one.reconciliation.merchant_id == file.merchant_id
+
+
+def _names(one: Finding, days: tuple[date, date]) -> list[tuple[object, ...]]:
+    """What makes it the same difference. A purchase is refunded several times, so a refund of other days is the same
+    only if nothing differs.
+    """
+    name = (one.kind, one.number)
+    if one.kind == Kind.REFUNDED_NOT_CLAWED_BACK:
+        alike = (*name, one.happened_at, one.file_cents)
+        return [name, alike] if days[0] <= one.business_date <= days[1] else [alike]
+    return [name, (one.kind, "", one.transaction_id)] if one.transaction_id else [name]
 
 
 def _replace_older(file: Reconciliation, *, now: datetime) -> None:

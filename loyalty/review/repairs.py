@@ -87,7 +87,7 @@ def _give_back(finding: Finding, purchase: Transaction, cents: int, *, now: date
         payment_number=purchase.payment_number or finding.number,
         mainland_number=purchase.mainland_number,
         number=finding.refund_number,
-        key=f"reconciliation/{finding.pk}",
+        key=_key(finding, purchase, cents),
         amount_cents=cents,
         currency=finding.currency,
         refunded_at=finding.happened_at,
@@ -97,6 +97,15 @@ def _give_back(finding: Finding, purchase: Transaction, cents: int, *, now: date
     if outcome.verdict != Verdict.RECORDED or outcome.refund_id is None:
         raise RefundRefused
     return outcome
+
+
+def _key(finding: Finding, purchase: Transaction, cents: int) -> str:
+    """The wire's own form where the file names one whole refund, so that its late notice is known."""
+    wires = f"{purchase.payment_number}:{finding.refund_number}".upper()
+    is_whole = bool(purchase.payment_number and finding.refund_number) and cents == finding.file_cents
+    if is_whole and not purchase.refunds.filter(key=wires).exists():
+        return wires
+    return f"{refunds.REPAIRED}{finding.pk}"
 
 
 def purchase_of(finding: Finding, member: Member, *, entered_by_id: int | None = None) -> Purchase:

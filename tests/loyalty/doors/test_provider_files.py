@@ -22,6 +22,7 @@ from pms.models import MallStaff
 from tests import factories
 from tests.loyalty.earning.programs import TUESDAY, Shopper, shopper
 from tests.loyalty.review.daily import NEXT_DAY, as_file, compared, line, mall_of, told
+from tests.screens import page_of
 
 pytestmark = pytest.mark.django_db
 
@@ -243,6 +244,22 @@ def test_a_file_that_was_the_end_of_three_workers_fails(
 
 def dies(*_given: Any) -> None:
     raise provider_files.NotOurs
+
+
+def test_compare_again_is_the_workers_and_not_done_in_the_press_of_the_button(person: Shopper) -> None:
+    file, mall = compared(mall_of(person), as_file([line("B1", "688.00")])), mall_of(person)
+    client = Client()
+    client.force_login(
+        factories.MallStaffFactory.create(mall=mall, group=mall.group, role=MallStaff.Role.MANAGER).user
+    )
+    person.pays(68800)
+
+    page = client.post(page_of(file, "deed", "again"), follow=True).content.decode()
+    before = Finding.objects.get().state
+    tasks.compare_again(job_id=file.pk)
+
+    assert "It is being compared with the ledger as it is now." in page
+    assert (before, Finding.objects.get().state) == ("OPEN", "GONE")
 
 
 def printed(path: Path, person: Shopper, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

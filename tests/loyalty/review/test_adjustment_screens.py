@@ -1,15 +1,18 @@
 """Adjustments and differences on the staff screens: asked for by one login, approved by another, within their malls."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from loyalty.review.models import AdjustmentRequest, Finding
-from pms.models import MallStaff
+from loyalty.review.models import AdjustmentRequest, Finding, ProviderColumn
+from loyalty.review.reconciliation import MemberElsewhere
+from pms.models import Mall, MallStaff
 from tests import factories
-from tests.loyalty.earning.programs import Shopper, shopper
+from tests.loyalty.earning.programs import TUESDAY, Shopper, shopper
+from tests.loyalty.review import daily
 from tests.loyalty.review.daily import as_file, compared, line, mall_of
 from tests.screens import page_of
 
@@ -94,6 +97,20 @@ def test_points_are_whole_and_in_digits(person: Shopper, points: str) -> None:
     assert (answer.status_code, AdjustmentRequest.objects.count()) == (200, 0)
 
 
+def test_a_purchase_of_another_mall_is_not_adjusted_in_this_one(person: Shopper) -> None:
+    person.pays(5000)
+    other = Mall.objects.get(tag="lumina-plaza-2")
+    client = Client()
+    client.force_login(
+        factories.MallStaffFactory.create(mall=None, group=other.group, role=Role.OPERATOR).user
+    )
+
+    answer = client.post(reverse(ADD), typed(client, person, purchase="B1", mall=str(other.pk)))
+
+    assert "This purchase was made in another mall." in answer.content.decode()
+    assert AdjustmentRequest.objects.count() == 0
+
+
 def test_a_double_click_asks_once(person: Shopper) -> None:
     operator = staff(person, Role.OPERATOR)
     form = typed(operator, person)
@@ -153,6 +170,73 @@ def test_the_payer_and_the_shop_are_said_with_the_repair(person: Shopper) -> Non
 
     finding.refresh_from_db()
     assert (asked.points, finding.state, person.balance) == (688, "REPAIRED", 688)
+
+
+def test_a_payer_of_another_group_is_refused(person: Shopper) -> None:
+    stranger = shopper("pier8").wallet_pass.member
+    compared(mall_of(person), as_file([line("B1", "688.00")]))
+    finding, root = Finding.objects.get(), Client()
+    root.force_login(factories.UserFactory.create(is_staff=True, is_superuser=True))
+    form = {"member": stranger.card_number, "store": "", "note": "She showed the payment"}
+
+    answer = root.post(reverse("admin:review_finding_repair", args=[finding.pk]), form)
+
+    assert "The member belongs to another mall group." in answer.content.decode()
+    with pytest.raises(MemberElsewhere):
+        daily.asked(finding, daily.approver(), member=stranger)
+    assert AdjustmentRequest.objects.count() == 0
+
+
+def test_a_wrong_payer_is_corrected_after_a_rejection(person: Shopper) -> None:
+    operator, reviewer = staff(person, Role.OPERATOR), staff(person, Role.REVIEWER)
+    compared(mall_of(person), as_file([line("B1", "688.00")]))
+    finding = Finding.objects.get()
+    address = reverse("admin:review_finding_repair", args=[finding.pk])
+    other = factories.PassFactory.create(
+        active=True, member__program=person.wallet_pass.program, mall=finding.mall
+    )
+    factories.ConsentFactory.create(wallet_pass=other, began_at=TUESDAY - timedelta(days=900))
+    wrong = other.member
+    form = {"store": str(person.stores["S12"].pk), "note": "She showed the payment"}
+    daily.asked(finding, daily.approver(), member=wrong, store=person.stores["S12"])
+    reviewer.post(page_of(AdjustmentRequest.objects.get(), "deed", "reject"), {"typed": "Not hers"})
+
+    page = operator.get(address).content.decode()
+    operator.post(address, form | {"member": person.wallet_pass.member.card_number})
+
+    assert wrong.card_number in page
+    again = AdjustmentRequest.objects.get(state="PENDING")
+    assert again.account.member == person.wallet_pass.member
+
+
+def test_columns_hold_for_a_whole_group_and_are_named_by_who_sees_all_of_it(person: Shopper) -> None:
+    address, mall = reverse("admin:review_providercolumn_add"), mall_of(person)
+    whole = Client()
+    whole.force_login(factories.MallStaffFactory.create(mall=None, group=mall.group, role=Role.MANAGER).user)
+    form = {"program": str(person.wallet_pass.program.pk), "field": "amount", "heading": "Betrag"}
+
+    refused = staff(person, Role.MANAGER).post(address, form)
+    count = ProviderColumn.objects.count()
+    whole.post(address, form)
+
+    assert (refused.status_code, count, ProviderColumn.objects.count()) == (403, 0, 1)
+
+
+def test_the_csv_keeps_long_numbers_whole_and_other_currencies_in_their_smallest_unit(
+    person: Shopper,
+) -> None:
+    file = compared(
+        mall_of(person),
+        as_file([line("2026031022001412345678901234", "688.00"), line("B2", "5.00")]),
+    )
+    Finding.objects.filter(number="B2").update(currency="JPY")
+
+    answer = staff(person, Role.MANAGER).get(reverse("admin:review_reconciliation_findings", args=[file.pk]))
+
+    told = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]  # it streams
+    assert ",'2026031022001412345678901234," in told
+    assert ",688.00,0.00,688.00,HKD," in told
+    assert ",500,0,500,JPY (smallest unit)," in told
 
 
 def test_repairs_are_asked_for_together_and_those_that_cannot_be_are_named(person: Shopper) -> None:
