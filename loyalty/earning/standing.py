@@ -83,7 +83,8 @@ def moved_by_hand(transaction: Transaction) -> int:
     approved = transaction.adjustments.filter(
         state="APPROVED", deed="POINTS", reason__in=["RECONCILIATION", "ERROR"]
     )
-    return approved.aggregate(points=Sum("points", default=0))["points"]
+    points: int = approved.aggregate(points=Sum("points", default=0))["points"]
+    return points
 
 
 def earned(transaction: Transaction) -> int:
