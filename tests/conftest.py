@@ -17,8 +17,6 @@ from tests.databases import Database
 # What only a proxy can show needs one; `pytest_report_header` says when that part is left out.
 HAS_NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") is not None
 collect_ignore = [] if HAS_NGINX else ["test_proxy.py"]
-# What starts a whole installation, a browser, or other programs beside the tests.
-WHOLE = {"live_installation", "live_simulator", "own_installation", "chromium", "sdk_python"}
 NEEDED = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "CHROMIUM", "LOYALTY_SDK_PYTHON")
 
 
@@ -45,11 +43,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(f"Valkey does not answer (TEST_REDIS_URL or the embedded one): {error}", returncode=4)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole installations and browsers run one after the other: two at once would measure each other."""
+    """Tests that share the live installation stay in one process, so that it is started once."""
     for item in items:
-        if WHOLE & set(getattr(item, "fixturenames", ())) or "loyalty/local" in item.path.as_posix():
-            item.add_marker(pytest.mark.xdist_group("whole"))
+        if "live_installation" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("live"))
 
 
 @pytest.fixture(autouse=True)
