@@ -16,8 +16,8 @@ from loyalty.local.installation import Installation
 OURS = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "LOYALTY_HOME", "LOYALTY_ENV", "PORT"}
 OURS |= {"SECRET_KEY", "LOYALTY_KEYS", "ALLOWED_HOSTS", "CLOCK_OFFSET_SECONDS"}
 
-# What shares the live installation goes to one of them, any other test to whichever is free. Tests that are named run in
-# one alone.
+# What shares the live installation goes to one of them, any other test to whichever is free.
+# Tests that are named run in one alone.
 TWO_PROCESSES = ["-n", "2", "--dist", "loadgroup", "--durations", "25"]
 
 
