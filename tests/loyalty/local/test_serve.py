@@ -102,7 +102,7 @@ def test_killed_programs_are_started_again(own_installation: live.Installation) 
         own_installation.kill(name)
 
     assert _until(lambda: all(own_installation.pid(name) != before[name] for name in names), 10)
-    assert _until(lambda: _is_healthy(own_installation), 10)
+    assert _until(lambda: _is_healthy(own_installation), 30)
 
 
 def test_a_fault_in_the_configuration_ends_the_start_with_one_sentence(tmp_path: Path) -> None:
