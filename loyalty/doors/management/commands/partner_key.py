@@ -31,7 +31,8 @@ class Command(OperatorCommand):
             partners.revoke(key=in_use, now=clock.now())
             self.stdout.write(f"{name}'s key is revoked.")
             return
-        if in_use:
+        try:
+            _row, key = partners.make_key(mall=found, name=name, by=None, now=clock.now())
+        except partners.NameInUse:
             self.refuse(f"{name} has a key in use; --revoke it first.")
-        _row, key = partners.make_key(mall=found, name=name, by=None, now=clock.now())
         self.stdout.write(key)
