@@ -19,6 +19,8 @@ GUARDED_TABLES = {
     "review_decision": 2,
     "alipayhk_notification": 3,
     "alipayhk_passcall": 2,
+    "pms_storemove": 2,
+    "pms_storechange": 2,
 }
 GUARDS = """
     SELECT tgrelid::regclass::text, count(*) FROM pg_trigger

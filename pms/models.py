@@ -2,8 +2,12 @@
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+
+from pms.store_models import StoreChange as StoreChange
+from pms.store_models import StoreMapping as StoreMapping
+from pms.store_models import StoreMove as StoreMove
 
 
 class User(AbstractUser):
@@ -47,6 +51,12 @@ class Mall(models.Model):
     name_en = models.CharField(_("name (English)"), max_length=128)
     name_zh = models.CharField(_("name (Chinese)"), max_length=128)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
+    pms_identifier_code = models.CharField(
+        _("PMS identifier code"),
+        max_length=128,
+        blank=True,
+        help_text=_("From AlipayHK, to collect stores without the API. Its form is not published."),
+    )
 
     class Meta:
         verbose_name = _("mall")
@@ -68,7 +78,11 @@ class Mall(models.Model):
 
 
 class Store(models.Model):
-    """One shop, known to acquirers by its PMS triple (partner, merchant, store) and to notices by `pms_label`."""
+    """One shop, known to acquirers by its PMS triple (partner, merchant, store) and to notices by `pms_label`.
+
+    Holds what is so now; `StoreChange` keeps what was, `StoreMove` which mall it was in. Other labels that lead to it
+    are `StoreMapping`s. The days of opening and closing are both days on which it earns.
+    """
 
     class State(models.TextChoices):
         ACTIVE = "ACTIVE", _("active")
@@ -86,8 +100,30 @@ class Store(models.Model):
     name_en = models.CharField(_("name (English)"), max_length=128)
     name_zh = models.CharField(_("name (Chinese)"), max_length=128)
     category = models.CharField(_("category"), max_length=32, blank=True)
+    floor = models.CharField(_("floor"), max_length=16, blank=True)
+    unit = models.CharField(_("unit"), max_length=32, blank=True)
     is_excluded = models.BooleanField(_("excluded from earning"), default=False)
+    excluded_tenders = models.JSONField(
+        _("excluded tenders"),
+        default=list,
+        blank=True,
+        help_text=_("Ways to pay that earn nothing here, beside those that the program excludes everywhere."),
+    )
+    opened_date = models.DateField(_("first day"), null=True, blank=True)
+    closed_date = models.DateField(
+        _("last day"), null=True, blank=True, help_text=_("Purchases until the end of this day earn points.")
+    )
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
+    merged_into = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        related_name="merged",
+        null=True,
+        blank=True,
+        editable=False,
+        verbose_name=_("merged into"),
+        help_text=_("The store that this turned out to be: new purchases are recorded there."),
+    )
 
     class Meta:
         verbose_name = _("store")
@@ -108,6 +144,15 @@ class Store(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(pms_label=""), name="%(app_label)s_%(class)s_pms_label_not_empty"
+            ),
+            models.CheckConstraint(
+                condition=Q(opened_date=None) | Q(closed_date=None) | Q(closed_date__gte=F("opened_date")),
+                name="%(app_label)s_%(class)s_closed_after_opened",
+                violation_error_message=_("The last day is before the first day."),
+            ),
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | ~Q(merged_into=F("id")),
+                name="%(app_label)s_%(class)s_not_merged_into_itself",
             ),
         ]
         indexes = [models.Index(fields=["group", "merchant_id"], name="pms_store_group_merchant")]

@@ -62,16 +62,17 @@ from loyalty.review.models import (
     SpotCheck,
 )
 from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
-from pms.models import Mall, MallGroup, MallStaff, Store, User
+from pms.models import Mall, MallGroup, MallStaff, Store, StoreChange, StoreMapping, StoreMove, User
 from tests import factories, source
 
 # Written once and never changed in their meaning; a correction is a new row.
 APPEND_ONLY = {
     *(Posting, PointEntry, LedgerBlock, ProofRun),
     *(RuleVersion, Award, Refund, Correction, Decision, Notification, PassCall),
+    *(StoreChange, StoreMove),
 }
 MUTABLE = {
-    *(User, MallGroup, Mall, Store, MallStaff),
+    *(User, MallGroup, Mall, Store, StoreMapping, MallStaff),
     *(Program, Tier, Member, MemberTier, Pass, Consent, ContactChange),
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),

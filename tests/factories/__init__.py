@@ -23,7 +23,10 @@ from tests.factories.places import (
     MallFactory,
     MallGroupFactory,
     MallStaffFactory,
+    StoreChangeFactory,
     StoreFactory,
+    StoreMappingFactory,
+    StoreMoveFactory,
     UserFactory,
 )
 from tests.factories.points import (
@@ -132,7 +135,10 @@ __all__ = [
     "RuleVersionFactory",
     "SeenSignatureFactory",
     "SpotCheckFactory",
+    "StoreChangeFactory",
     "StoreFactory",
+    "StoreMappingFactory",
+    "StoreMoveFactory",
     "TierFactory",
     "TransactionFactory",
     "UploadBatchFactory",

@@ -6,7 +6,8 @@ import factory
 from django.contrib.auth.hashers import make_password
 from factory.django import DjangoModelFactory
 
-from pms.models import Mall, MallGroup, MallStaff, Store, User
+from pms.models import Mall, MallGroup, MallStaff, Store, StoreChange, StoreMapping, StoreMove, User
+from tests.factories.moment import MOMENT
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -70,3 +71,34 @@ class MallStaffFactory(DjangoModelFactory[MallStaff]):
     mall = factory.SubFactory(MallFactory)
     group = factory.SelfAttribute("mall.group")
     role = MallStaff.Role.OPERATOR
+
+
+class StoreMappingFactory(DjangoModelFactory[StoreMapping]):
+    class Meta:
+        model = StoreMapping
+
+    store = factory.SubFactory(StoreFactory)
+    group = factory.SelfAttribute("store.group")
+    label = factory.Sequence(lambda n: f"PMSX{n:04d}")
+    began_at = MOMENT
+
+
+class StoreMoveFactory(DjangoModelFactory[StoreMove]):
+    class Meta:
+        model = StoreMove
+
+    store = factory.SubFactory(StoreFactory)
+    from_mall = factory.SelfAttribute("store.mall")
+    to_mall = factory.SubFactory(MallFactory, group=factory.SelfAttribute("..store.group"))
+    moved_date = MOMENT.date()
+    recorded_at = MOMENT
+
+
+class StoreChangeFactory(DjangoModelFactory[StoreChange]):
+    class Meta:
+        model = StoreChange
+
+    store = factory.SubFactory(StoreFactory)
+    source = StoreChange.Source.STAFF
+    fields = {"floor": ["", "G"]}
+    changed_at = MOMENT
