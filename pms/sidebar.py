@@ -70,7 +70,7 @@ JOBS = (
     Job(_("Stores"), "stores", (
         Screen(_("Stores"), "pms.store"),
         Screen(_("Collection"), "alipayhk.storecollection"),
-        Screen(_("Only at AlipayHK"), "alipayhk.listedstore", True),
+        Screen(_("Only at AlipayHK"), "alipayhk.listedstore"),
         Screen(_("Readings of AlipayHK's list"), "alipayhk.confirmationrun"),
     )),
     Job(_("Rules"), "rules", (
