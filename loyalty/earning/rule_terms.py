@@ -166,7 +166,10 @@ _MOMENTS = ("paid_at", "first_consent_at", "submitted_at")
 def facts_as_json(facts: Facts) -> dict[str, object]:
     """What an award keeps, so that every later judgement sees the same."""
     values = {name: getattr(facts, name) for name in _KEPT}
-    return values | {name: values[name].isoformat() for name in _MOMENTS if values[name]}
+    for name in _MOMENTS:
+        if values[name]:
+            values[name] = values[name].isoformat()
+    return values
 
 
 def facts_from_json(kept: Mapping[str, Any]) -> Facts:

@@ -100,12 +100,12 @@ def _with_account(found: Found) -> Found:
     return found if found.account_id else found._replace(account_id=-(found.member_id or 0))
 
 
-def in_force(program: Program, at: datetime) -> list[RuleTerms]:
+def in_force(program: Program, at: datetime) -> Sequence[RuleTerms]:
     newest = (
         RuleVersion.objects.filter(rule__program=program).order_by("-pk").values_list("pk", flat=True).first()
     )
     if newest is None:
-        return []
+        return ()
     return rulesets.in_force(program_id=program.pk, newest_version_id=newest, at=at)
 
 
