@@ -4,7 +4,7 @@ Every later record opens a case. A plain repeat decides itself; what differs or 
 """
 
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -28,6 +28,8 @@ def canonical(number: str) -> str:
 
 # Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
 LONGEST_OF_A_TILL = 19
+# Numbers that somebody holds: group, kind and number.
+Held = Set[tuple[int, str, str]]
 # One by one by the index: for many, PostgreSQL would read all the claims there are.
 HELD = """
 SELECT asked.group_id, asked.kind, asked.number, claim.transaction_id
