@@ -1,6 +1,6 @@
 """What stores were before: the mall of a day, and every field at a moment. Reads only."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import date
 
 from pms.models import Mall, Store, StoreMove
@@ -8,6 +8,8 @@ from pms.models import Mall, Store, StoreMove
 
 def mall_on(store: Store, day: date) -> Mall:
     """Where the store was on this day in Hong Kong: the mall it left at its first move after it, else where it is."""
+    if not store.moved_date or day >= store.moved_date:
+        return store.mall
     later = store.moves.filter(moved_date__gt=day).order_by("moved_date").select_related("from_mall").first()
     return later.from_mall if later else store.mall
 
@@ -15,7 +17,8 @@ def mall_on(store: Store, day: date) -> Mall:
 class Moves:
     """The moves of these stores, read once, to place many purchases."""
 
-    def __init__(self, store_ids: Collection[int]) -> None:
+    def __init__(self, stores: Iterable[Store]) -> None:
+        store_ids = [store.pk for store in stores if store.moved_date]
         self.known: dict[int, list[tuple[date, int]]] = {}
         moves = StoreMove.objects.filter(store__in=store_ids).order_by("moved_date") if store_ids else ()
         for move in moves:

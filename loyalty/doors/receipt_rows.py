@@ -14,12 +14,13 @@ from django.db.models import QuerySet
 
 from loyalty.doors import slips
 from loyalty.doors.models import ImportJob, ImportRow
-from loyalty.doors.receipt_files import NAMED, REQUIRED, Line
+from loyalty.doors.receipt_files import NAMED, REQUIRED
 from loyalty.doors.slips import FieldRefused, Slip, Stores
 from loyalty.earning import duplicates
 from loyalty.earning.models import Transaction
 from pms import columns, formats
 from pms.models import Store
+from pms.table_files import Line
 
 Fate = ImportRow.Fate
 OPEN = (Fate.READY, Fate.CONFLICT)

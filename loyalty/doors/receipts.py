@@ -21,11 +21,12 @@ from django.db.transaction import atomic
 
 from loyalty.doors import kept_files, receipt_files, receipt_rows, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
-from loyalty.doors.receipt_files import FileRefused
 from loyalty.doors.receipt_rows import Row
 from loyalty.doors.slips import FieldRefused
 from loyalty.earning import awards
+from pms import table_files
 from pms.models import Mall, User
+from pms.table_files import FileRefused
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def accept(
 ) -> tuple[ImportJob, bool]:
     """The job of this file, and whether it is a new one: the same file is one job, however often it is sent."""
     digest, size = kept_files.measured(file)
-    if size > receipt_files.LARGEST:
+    if size > table_files.LARGEST:
         raise FileRefused("TOO_LARGE")
     if not size:
         raise FileRefused("EMPTY")
@@ -90,7 +91,7 @@ def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
         ImportRow.objects.filter(job=job).delete()
         with (
             kept_files.content(ImportChunk.objects.filter(job=job)) as file,
-            receipt_files.lines(file) as found,
+            table_files.lines(file, receipt_files.RECEIPTS) as found,
         ):
             _check_all(job, found, clock)
         receipt_rows.find_doubles(job)

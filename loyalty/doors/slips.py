@@ -13,8 +13,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -25,10 +24,9 @@ from loyalty.earning.purchases import Purchase
 from loyalty.earning.suspects import Suspicion
 from loyalty.earning.trials import Trial
 from members import lookup
-from members.models import Member, Pass
 from pms import columns, store_history
 from pms.clock import HONG_KONG
-from pms.models import Mall, Store, StoreMapping, StoreMove
+from pms.models import Mall, Store, StoreMapping
 
 HIGHEST_CENTS = 10**10
 # Tills' clocks run ahead of ours by this much at most.
@@ -274,7 +272,7 @@ class Stores:
         self.known: dict[str, list[Store]] = {}
         self.by_id: dict[int, Store] = {}
         mappings = StoreMapping.objects.filter(group_id=mall.group_id, ended_at=None)
-        stores = _with_moves(Store.objects.filter(group_id=mall.group_id))
+        stores = Store.objects.filter(group_id=mall.group_id).select_related("mall", "merged_into__mall")
         if only is not None:
             mapped = mappings.filter(label__iexact=only.strip())
             is_named = Q(code__iexact=only.strip()) | Q(pms_label__iexact=only.strip())
@@ -284,8 +282,7 @@ class Stores:
             self._add(store, {store.code, store.pms_label} if only is None else {only.strip()})
         for label, store_id in mappings.values_list("label", "store_id") if only is None else ():
             self._add(self.by_id[store_id], {label})
-        moved = [one.merged_into_id or one.pk for one in self.by_id.values() if one.has_moved]  # type: ignore[attr-defined]
-        self.moves = store_history.Moves(moved)
+        self.moves = store_history.Moves(store for found in self.known.values() for store in found)
 
     def _add(self, store: Store, names: Iterable[str]) -> None:
         """A merged store's names lead to the one it became."""
@@ -303,11 +300,6 @@ class Stores:
         if not here:
             raise FieldRefused("store", "STORE_OF_ANOTHER_MALL" if found else "STORE_UNKNOWN")
         return checked_store(here[0])
-
-
-def _with_moves(stores: QuerySet[Store]) -> QuerySet[Store]:
-    moves = StoreMove.objects.filter(store=Coalesce(OuterRef("merged_into"), OuterRef("pk")))
-    return stores.select_related("mall", "merged_into__mall").annotate(has_moved=Exists(moves))
 
 
 def checked_store(store: Store) -> Store:

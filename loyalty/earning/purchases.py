@@ -131,9 +131,11 @@ LEFT JOIN LATERAL (
     SELECT one.*, count(*) OVER () AS namesakes,
         {PAID_DATE} >= coalesce(one.opened_date, '-infinity') AND {PAID_DATE} <= coalesce(one.closed_date, 'infinity')
             AS is_open,
-        coalesce((SELECT move.from_mall_id FROM pms_storemove move
+        CASE WHEN one.moved_date > {PAID_DATE}
+            THEN (SELECT move.from_mall_id FROM pms_storemove move
                   WHERE move.store_id = one.id AND move.moved_date > {PAID_DATE}
-                  ORDER BY move.moved_date LIMIT 1), one.mall_id) AS mall_then_id
+                  ORDER BY move.moved_date LIMIT 1)
+            ELSE one.mall_id END AS mall_then_id
     FROM ({LEADING}) named JOIN pms_store one ON one.id = named.id
 ) store ON true
 """  # noqa: S608  (put together from constants alone)
