@@ -15,12 +15,17 @@ from factory.django import DjangoModelFactory
 from alipayhk.models import (
     CardTemplate,
     Circuit,
+    CollectionCall,
+    CollectionSetup,
+    ConfirmationRun,
     Credential,
     CredentialKey,
+    ListedStore,
     Notification,
     PassCall,
     PassUpdate,
     SeenSignature,
+    StoreCollection,
     UploadBatch,
 )
 from loyalty import celery, health
@@ -69,7 +74,7 @@ from tests import factories, source
 APPEND_ONLY = {
     *(Posting, PointEntry, LedgerBlock, ProofRun),
     *(RuleVersion, Award, Refund, Correction, Decision, Notification, PassCall),
-    *(StoreChange, StoreMove),
+    *(StoreChange, StoreMove, CollectionCall),
 }
 MUTABLE = {
     *(User, MallGroup, Mall, Store, StoreMapping, MallStaff),
@@ -79,6 +84,7 @@ MUTABLE = {
     *(SpotCheck, DailyMail, ReportRun),
     *(AdjustmentRequest, Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
+    *(CollectionSetup, StoreCollection, ConfirmationRun, ListedStore),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
 }
 # Django's own names, inherited by the staff login.

@@ -1,5 +1,12 @@
 """One factory per model, for real rows that belong together. Use `.create()`, whose type is the model."""
 
+from tests.factories.collecting import (
+    CollectionCallFactory,
+    CollectionSetupFactory,
+    ConfirmationRunFactory,
+    ListedStoreFactory,
+    StoreCollectionFactory,
+)
 from tests.factories.doors import (
     CounterEntryFactory,
     ImportChunkFactory,
@@ -89,6 +96,9 @@ __all__ = [
     "CapUseFactory",
     "CardTemplateFactory",
     "CircuitFactory",
+    "CollectionCallFactory",
+    "CollectionSetupFactory",
+    "ConfirmationRunFactory",
     "ConsentFactory",
     "ContactChangeFactory",
     "CorrectionFactory",
@@ -104,6 +114,7 @@ __all__ = [
     "ImportJobFactory",
     "ImportRowFactory",
     "LedgerBlockFactory",
+    "ListedStoreFactory",
     "MallFactory",
     "MallGroupFactory",
     "MallStaffFactory",
@@ -136,6 +147,7 @@ __all__ = [
     "SeenSignatureFactory",
     "SpotCheckFactory",
     "StoreChangeFactory",
+    "StoreCollectionFactory",
     "StoreFactory",
     "StoreMappingFactory",
     "StoreMoveFactory",
