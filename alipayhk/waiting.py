@@ -13,7 +13,7 @@ from django.db.transaction import atomic
 from alipayhk import inbox, judging, messages, replays
 from alipayhk.messages import Message, Unreadable
 from alipayhk.models import Notification
-from loyalty.earning import awards
+from loyalty.earning import places
 from loyalty.earning.models import Transaction
 from loyalty.earning.outcomes import Outcome
 from pms.models import User
@@ -41,7 +41,9 @@ WHERE n.state = 'PARKED' AND (
     OR n.waits_for LIKE 'STORE:_%%' AND (
         SELECT count(*) = 1 FROM pms_store s JOIN pms_mall m ON m.id = s.mall_id
         WHERE s.group_id = n.group_id AND s.state = 'ACTIVE' AND m.state = 'ACTIVE'
-            AND substr(n.waits_for, 7) IN (s.pms_label, s.merchant_id))
+            AND (substr(n.waits_for, 7) IN (s.pms_label, s.merchant_id) OR EXISTS (
+                SELECT FROM pms_storemapping one WHERE one.group_id = n.group_id AND one.store_id = s.id
+                    AND one.label = substr(n.waits_for, 7) AND one.ended_at IS NULL)))
     OR n.waits_for LIKE 'MALL:%%' AND EXISTS (
         SELECT FROM pms_mall m WHERE m.id::text = substr(n.waits_for, 6) AND m.state = 'ACTIVE'))
 ORDER BY n.received_at LIMIT %(limit)s
@@ -130,11 +132,9 @@ def _judge(notification_id: int, *, now: datetime) -> bool:
 
 def _outcome(notification: Notification, *, now: datetime) -> Outcome:
     if notification.transaction_id is not None and notification.kind == Notification.Kind.BILL:
-        transaction = Transaction.objects.select_for_update(of=("self",), no_key=True).get(
-            pk=notification.transaction_id
-        )
+        transaction = places.locked(notification.transaction_id)
         if transaction.state == Transaction.State.PARKED:
-            return awards.complete(transaction=transaction, now=now)
+            return places.place(transaction=transaction, now=now)
     message: Message = messages.of(notification)
     reading = messages.read(message, now=notification.received_at)
     return judging.judge(reading.notice, message=message, is_confirmed=notification.is_confirmed, now=now)

@@ -126,6 +126,10 @@ LEFT JOIN LATERAL (
         SELECT * FROM pms_store WHERE group_id = program.group_id
             AND pms_label = asked.store_label AND asked.store_label <> ''
         UNION ALL
+        SELECT pms_store.* FROM pms_storemapping mapping JOIN pms_store ON pms_store.id = mapping.store_id
+        WHERE mapping.group_id = program.group_id AND mapping.label = asked.store_label
+            AND asked.store_label <> '' AND mapping.ended_at IS NULL
+        UNION ALL
         SELECT * FROM pms_store WHERE group_id = program.group_id
             AND merchant_id = asked.merchant_id AND asked.merchant_id <> '' AND asked.store_label = ''
     ) named
