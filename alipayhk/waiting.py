@@ -16,6 +16,7 @@ from alipayhk.models import Notification
 from loyalty.earning import places
 from loyalty.earning.models import Transaction
 from loyalty.earning.outcomes import Outcome
+from pms import store_labels
 from pms.models import User
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,14 @@ LONGEST_RETRY = timedelta(hours=1)
 # AlipayHK sends again for a little more than 24 hours.
 LONGEST_USUAL_WAIT = timedelta(hours=26)
 
+AWAITED = "substr(n.waits_for, 7)"
+# A payment waits for its label or, without one, for its merchant ID.
+LED_TO = " UNION ".join(
+    store_labels.leading(group="n.group_id", label=label, merchant=merchant)
+    for label, merchant in ((AWAITED, "''"), ("''", AWAITED))
+)
 # Parked rows whose missing half exists now, whichever door it came by.
-READY = """
+READY = f"""
 SELECT n.id FROM alipayhk_notification n
 WHERE n.state = 'PARKED' AND (
     n.try_at <= %(now)s
@@ -39,15 +46,12 @@ WHERE n.state = 'PARKED' AND (
         WHERE t.group_id = n.group_id AND upper(t.payment_number) = substr(n.waits_for, 9)
             AND t.state NOT IN ('PARKED', 'HELD'))
     OR n.waits_for LIKE 'STORE:_%%' AND (
-        SELECT count(*) = 1 FROM pms_store s JOIN pms_mall m ON m.id = s.mall_id
-        WHERE s.group_id = n.group_id AND s.state = 'ACTIVE' AND m.state = 'ACTIVE'
-            AND (substr(n.waits_for, 7) IN (s.pms_label, s.merchant_id) OR EXISTS (
-                SELECT FROM pms_storemapping one WHERE one.group_id = n.group_id AND one.store_id = s.id
-                    AND one.label = substr(n.waits_for, 7) AND one.ended_at IS NULL)))
+        SELECT count(*) = 1 AND bool_and(s.state = 'ACTIVE' AND m.state = 'ACTIVE')
+        FROM ({LED_TO}) named JOIN pms_store s ON s.id = named.id JOIN pms_mall m ON m.id = s.mall_id)
     OR n.waits_for LIKE 'MALL:%%' AND EXISTS (
         SELECT FROM pms_mall m WHERE m.id::text = substr(n.waits_for, 6) AND m.state = 'ACTIVE'))
 ORDER BY n.received_at LIMIT %(limit)s
-"""
+"""  # noqa: S608  (put together from constants alone)
 
 
 def sweep(*, now: datetime, limit: int = 1000) -> int:

@@ -1,5 +1,7 @@
 """Where purchases happen, and which staff may see it: mall groups, malls, stores, staff logins."""
 
+from datetime import date
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
@@ -159,6 +161,10 @@ class Store(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code or self.pms_label} {self.name_en} {self.name_zh}"
+
+    def is_open_on(self, day: date) -> bool:
+        """Whether purchases of this day, in Hong Kong, can earn here: from the first day to the last."""
+        return (self.opened_date or day) <= day <= (self.closed_date or day)
 
 
 class MallStaff(models.Model):

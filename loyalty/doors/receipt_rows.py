@@ -186,7 +186,7 @@ def _readers(
     return {
         "number": lambda: {"number": slips.read_number(cells["number"])},
         "number_kind": lambda: {"kind": slips.read_kind(cells.get("number_kind", ""))},
-        "store": lambda: {"store": stores.named(cells["store"])},
+        "store": lambda: {"store": stores.named(cells["store"], day=slips.day_of(cells["paid_at"], now=now))},
         "amount": lambda: {"amount_cents": slips.read_dollars(cells["amount"])},
         "paid_at": lambda: {"paid_at": slips.read_moment(cells["paid_at"], now=now)},
         "member": lambda: {"member_id": slips.the_member(cells["member"], named)},

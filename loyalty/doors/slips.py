@@ -9,10 +9,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -23,8 +24,9 @@ from loyalty.earning.suspects import Suspicion
 from loyalty.earning.trials import Trial
 from members import lookup
 from members.models import Member, Pass
+from pms import store_history
 from pms.clock import HONG_KONG
-from pms.models import Mall, Store
+from pms.models import Mall, Store, StoreMapping, StoreMove
 
 HIGHEST_CENTS = 10**10
 # Tills' clocks run ahead of ours by this much at most.
@@ -227,6 +229,14 @@ def read_moment(text: str, *, now: datetime, needs_zone: bool = False) -> dateti
     return checked_moment(moment if moment.tzinfo else moment.replace(tzinfo=HONG_KONG), now=now)
 
 
+def day_of(text: str, *, now: datetime) -> date | None:
+    """The day in Hong Kong of a moment that is read for itself; None if it cannot be read."""
+    try:
+        return read_moment(text, now=now).astimezone(HONG_KONG).date()
+    except FieldRefused:
+        return None
+
+
 def checked_moment(moment: datetime, *, now: datetime) -> datetime:
     if moment.year < 2000:
         raise FieldRefused("paid_at", "PAID_AT_UNREADABLE")
@@ -243,7 +253,7 @@ def read_tender(text: str) -> str:
 
 
 class Stores:
-    """The stores of a mall's group by code and PMS label, read once; only those of the mall may be named.
+    """The stores of a mall's group by code and label, read once; only those in the mall that day may be named.
 
     With `only`, no more than those of this name are read.
     """
@@ -252,22 +262,41 @@ class Stores:
         self.mall_id = mall.pk
         self.known: dict[str, list[Store]] = {}
         self.by_id: dict[int, Store] = {}
-        stores = Store.objects.filter(group_id=mall.group_id).select_related("mall")
+        mappings = StoreMapping.objects.filter(group_id=mall.group_id, ended_at=None)
+        stores = _with_moves(Store.objects.filter(group_id=mall.group_id))
         if only is not None:
-            stores = stores.filter(Q(code__iexact=only.strip()) | Q(pms_label__iexact=only.strip()))
+            mapped = mappings.filter(label__iexact=only.strip())
+            is_named = Q(code__iexact=only.strip()) | Q(pms_label__iexact=only.strip())
+            stores = stores.filter(is_named | Q(pk__in=mapped.values("store")))
         for store in stores:
             self.by_id[store.pk] = store
-            for name in {store.code.upper(), store.pms_label.upper()} - {""}:
-                self.known.setdefault(name, []).append(store)
+            self._add(store, {store.code, store.pms_label} if only is None else {only.strip()})
+        for label, store_id in mappings.values_list("label", "store_id") if only is None else ():
+            self._add(self.by_id[store_id], {label})
+        moved = [one.merged_into_id or one.pk for one in self.by_id.values() if one.has_moved]  # type: ignore[attr-defined]
+        self.moves = store_history.Moves(moved)
 
-    def named(self, text: str) -> Store:
+    def _add(self, store: Store, names: Iterable[str]) -> None:
+        """A merged store's names lead to the one it became."""
+        store = store.merged_into or store
+        for name in names:
+            if name and store not in self.known.setdefault(name.upper(), []):
+                self.known[name.upper()].append(store)
+
+    def named(self, text: str, *, day: date | None) -> Store:
+        """In the mall on this day in Hong Kong, or now where nobody can tell the day."""
         found = self.known.get(text.strip().upper(), [])
-        here = [store for store in found if store.mall_id == self.mall_id]
+        here = [store for store in found if self.moves.mall_id_on(store, day) == self.mall_id]
         if len(here) > 1:
             raise FieldRefused("store", "STORE_AMBIGUOUS")
         if not here:
             raise FieldRefused("store", "STORE_OF_ANOTHER_MALL" if found else "STORE_UNKNOWN")
         return checked_store(here[0])
+
+
+def _with_moves(stores: QuerySet[Store]) -> QuerySet[Store]:
+    moves = StoreMove.objects.filter(store=Coalesce(OuterRef("merged_into"), OuterRef("pk")))
+    return stores.select_related("mall", "merged_into__mall").annotate(has_moved=Exists(moves))
 
 
 def checked_store(store: Store) -> Store:

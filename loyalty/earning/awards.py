@@ -81,12 +81,12 @@ def clear(*, transaction: Transaction, now: datetime) -> Outcome:
 
 
 def find_again(transaction: Transaction, *, now: datetime) -> tuple[Purchase, Found]:
-    """A stored purchase with what is known about it now, at the store it was recorded for."""
-    purchase = purchases.of(transaction)
-    if transaction.store and transaction.store.pms_label:
-        purchase = replace(purchase, store_label=transaction.store.pms_label)
+    """A stored purchase with what is known about it now, at the store it was recorded for, merged or not."""
+    purchase, store = purchases.of(transaction), transaction.store
+    if store:
+        purchase = replace(purchase, store_label=store.pms_label)
     [found] = _with_accounts([purchases.find(purchase, is_new=False)], now=now)
-    return purchase, found
+    return purchase, found._replace(store_id=store.pk) if store else found
 
 
 def _settle(

@@ -194,6 +194,7 @@ def _condition(row: Mapping[str, Any]) -> dict[str, object]:
         "MEMBER_OPEN": _("The membership is open"),
         "CONSENT": _("Consent to share payments"),
         "CURRENCY": _("Paid in Hong Kong dollars"),
+        "STORE_OPEN": _("The store was open that day"),
         "STORE_TAKES_PART": _("The store takes part"),
         "TENDER": _("The payment method earns"),
         "ITEM": _("The kind of purchase earns"),

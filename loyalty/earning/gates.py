@@ -83,6 +83,13 @@ def _takes_part(checked: Checked) -> bool:
     return not facts.is_store_excluded and (base is None or facts.category not in base.excluded_categories)
 
 
+def _is_tender_taken(checked: Checked) -> bool:
+    """Neither the program's list nor the store's own names it."""
+    facts, base = checked.facts, checked.base
+    is_excluded = base is not None and facts.tender in base.excluded_tenders
+    return not is_excluded and facts.tender not in facts.store_excluded_tenders
+
+
 def _days_late(facts: Facts) -> int | None:
     """Calendar days in Hong Kong; a notice from a wallet has no window."""
     if facts.manual_window_days is None or facts.submitted_at is None:
@@ -133,6 +140,12 @@ GATES = (
         refusal=_refuses("CURRENCY_NOT_SUPPORTED"),
     ),
     Gate(
+        "STORE_OPEN",
+        is_met=lambda checked: checked.facts.is_store_open,
+        found=lambda checked: checked.facts.is_store_open,
+        refusal=_refuses("STORE_NOT_OPEN"),
+    ),
+    Gate(
         "STORE_TAKES_PART",
         is_met=_takes_part,
         found=lambda checked: checked.facts.store,
@@ -140,7 +153,7 @@ GATES = (
     ),
     Gate(
         "TENDER",
-        is_met=lambda checked: not checked.base or checked.facts.tender not in checked.base.excluded_tenders,
+        is_met=_is_tender_taken,
         found=lambda checked: checked.facts.tender,
         refusal=_refuses("EXCLUDED_TENDER"),
     ),

@@ -14,8 +14,7 @@ from django.db import connection
 from loyalty.earning.models import Transaction
 from loyalty.earning.rule_terms import Facts
 from loyalty.ledger import postings
-from pms import columns
-from pms.models import Store
+from pms import columns, store_labels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +84,8 @@ class Found(NamedTuple):
     flag_score: int
     hold_score: int
     block_score: int | None
+    is_store_open: bool | None
+    store_excluded_tenders: list[str] | None
     is_locked: bool | None
 
 
@@ -119,22 +120,22 @@ LEFT JOIN members_pass wallet_pass ON asked.wallet <> '' AND wallet_pass.program
 LEFT JOIN members_member member ON member.id = coalesce(asked.member_id, wallet_pass.member_id)
     AND member.program_id = program.id
 """
-# A store is named by its PMS label; only without one does a merchant ID name it, and then only its single store.
-STORE = """
+# A store is what it is now, but in the mall where it was on the day of payment.
+PAID_DATE = "(asked.paid_at AT TIME ZONE 'Asia/Hong_Kong')::date"
+LEADING = store_labels.leading(
+    group="program.group_id", label="asked.store_label", merchant="asked.merchant_id"
+)
+STORE = f"""
 LEFT JOIN LATERAL (
-    SELECT *, count(*) OVER () AS namesakes FROM (
-        SELECT * FROM pms_store WHERE group_id = program.group_id
-            AND pms_label = asked.store_label AND asked.store_label <> ''
-        UNION ALL
-        SELECT pms_store.* FROM pms_storemapping mapping JOIN pms_store ON pms_store.id = mapping.store_id
-        WHERE mapping.group_id = program.group_id AND mapping.label = asked.store_label
-            AND asked.store_label <> '' AND mapping.ended_at IS NULL
-        UNION ALL
-        SELECT * FROM pms_store WHERE group_id = program.group_id
-            AND merchant_id = asked.merchant_id AND asked.merchant_id <> '' AND asked.store_label = ''
-    ) named
+    SELECT one.*, count(*) OVER () AS namesakes,
+        {PAID_DATE} >= coalesce(one.opened_date, '-infinity') AND {PAID_DATE} <= coalesce(one.closed_date, 'infinity')
+            AS is_open,
+        coalesce((SELECT move.from_mall_id FROM pms_storemove move
+                  WHERE move.store_id = one.id AND move.moved_date > {PAID_DATE}
+                  ORDER BY move.moved_date LIMIT 1), one.mall_id) AS mall_then_id
+    FROM ({LEADING}) named JOIN pms_store one ON one.id = named.id
 ) store ON true
-"""
+"""  # noqa: S608  (put together from constants alone)
 LOCKED = f"""
 SELECT {AMOUNT_KEY}, {MEMBER_KEY}, asked.is_numbered, account.id
 FROM {ASKED} JOIN members_program program ON program.group_id = asked.group_id {PAYER} {STORE}
@@ -163,7 +164,7 @@ SELECT asked.place, program.id, program.joining_grace_days, program.manual_windo
        account.id, pending.id, program.issued_id,
        array(SELECT key FROM earning_capuse
              WHERE account_id = account.id AND key LIKE '%%/ever%%' AND used > 0),
-       store.id, coalesce(nullif(store.code, ''), store.pms_label), store.category, store.mall_id, store_mall.tag,
+       store.id, coalesce(nullif(store.code, ''), store.pms_label), store.category, store.mall_then_id, store_mall.tag,
        store.is_excluded, store.state = 'ACTIVE' AND store_mall.state = 'ACTIVE',
        tier.code, tier.name_en, tier.name_zh, tier.factor_numerator, tier.factor_denominator,
        CASE WHEN asked.member_id IS NULL THEN consent.is_in_force ELSE member.joined_at <= asked.paid_at END,
@@ -171,6 +172,8 @@ SELECT asked.place, program.id, program.joining_grace_days, program.manual_windo
        CASE WHEN %(is_new)s THEN nextval(pg_get_serial_sequence('earning_transaction', 'id')) ELSE 0 END,
        CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END,
        store.merchant_id, program.duplicate_flag_score, program.duplicate_hold_score, program.duplicate_block_score,
+       store.is_open, CASE WHEN store.excluded_tenders <> '[]'
+           THEN array(SELECT jsonb_array_elements_text(store.excluded_tenders)) END,
        {LOCKS}
 FROM {ASKED}
 JOIN program ON program.group_id = asked.group_id
@@ -179,7 +182,7 @@ JOIN pms_mall called_mall ON called_mall.id = asked.mall_id
 LEFT JOIN ledger_pointaccount account ON account.member_id = member.id
 LEFT JOIN ledger_pointaccount pending ON pending.spendable_id = account.id
 {STORE}
-LEFT JOIN pms_mall store_mall ON store_mall.id = store.mall_id
+LEFT JOIN pms_mall store_mall ON store_mall.id = store.mall_then_id
 LEFT JOIN LATERAL (
     SELECT t.* FROM members_tier t
     LEFT JOIN members_membertier held ON held.tier_id = t.id AND held.member_id = member.id
@@ -275,6 +278,8 @@ def facts(purchase: Purchase, found: Found) -> Facts:
         first_consent_at=found.first_consent_at,
         joining_grace_days=found.joining_grace_days,
         is_store_excluded=bool(found.is_store_excluded),
+        is_store_open=found.is_store_open is not False,
+        store_excluded_tenders=found.store_excluded_tenders or (),
         store=found.store_code or "",
         category=found.store_category or "",
         mall=found.store_mall_tag or "",
@@ -293,8 +298,8 @@ def facts(purchase: Purchase, found: Found) -> Facts:
 
 def is_known_elsewhere(purchase: Purchase) -> bool:
     """The store label belongs to another group's store (B117)."""
-    stores = Store.objects.exclude(group_id=purchase.group_id)
-    return bool(purchase.store_label) and stores.filter(pms_label=purchase.store_label).exists()
+    label = purchase.store_label
+    return bool(label) and store_labels.is_known_outside(group_id=purchase.group_id, label=label)
 
 
 def of(transaction: Transaction) -> Purchase:

@@ -52,6 +52,9 @@ REASONS: dict[str, Reason] = {
         "Below the minimum spend of HK${minimum}.", "未達最低消費 HK${minimum}。", True
     ),
     "EXCLUDED_STORE": Reason("This store does not take part.", "此商戶並不參與積分計劃。", True),
+    "STORE_NOT_OPEN": Reason(
+        "The store was not in the mall on the day of payment.", "付款當日此商戶不在商場營業。", True
+    ),
     "EXCLUDED_TENDER": Reason("This payment method does not earn points.", "此付款方式不可賺取積分。", True),
     "EXCLUDED_ITEM": Reason("This kind of purchase does not earn points.", "此類消費不可賺取積分。", True),
     "NO_CONSENT": Reason(

@@ -12,6 +12,7 @@ from loyalty.earning.rule_terms import Facts, Kind, Occasion, RuleTerms, Unit
 from loyalty.earning.rules import Judgement
 from loyalty.ledger.postings import NewLot
 from members.models import Pass, Program, Tier
+from pms import store_history
 from pms.clock import HONG_KONG
 from pms.models import Mall, Store
 
@@ -125,14 +126,17 @@ def _facts(payment: Payment, program: Program, wallet_pass: Pass | None) -> Fact
     store = payment.store
     if store is None:
         return replace(
-            facts, store="", category=payment.category, mall=payment.mall.tag, is_store_excluded=False
-        )
+            facts, store="", category=payment.category, mall=payment.mall.tag, is_store_excluded=False,
+            is_store_open=True, store_excluded_tenders=(),
+        )  # fmt: skip
     return replace(
         facts,
         store=store.code or store.pms_label,
         category=store.category,
-        mall=store.mall.tag,
+        mall=store_history.mall_on(store, facts.paid_in_hong_kong.date()).tag,
         is_store_excluded=store.is_excluded,
+        is_store_open=store.is_open_on(facts.paid_in_hong_kong.date()),
+        store_excluded_tenders=store.excluded_tenders or (),
     )
 
 
