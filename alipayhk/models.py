@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from alipayhk.mapping_models import MappingJob as MappingJob
 from alipayhk.pass_models import PassCall as PassCall
 from alipayhk.pass_models import PassUpdate as PassUpdate
 from alipayhk.upload_models import UploadBatch as UploadBatch

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from alipayhk import certificate, passes, waiting
+from alipayhk import certificate, mappings, passes, waiting
 from pms import clock
 
 # Cards due so soon are waited for, so that the quick attempts do not have to wait for the next turn.
@@ -104,6 +104,19 @@ def notice_all_changes() -> None:
     """Compare every card with its balance: what nobody said and no recent change shows."""
     passes.notice_changes(everything=True)
     passes.drain()
+
+
+@shared_task(name="alipayhk.tasks.map_store")  # type: ignore[untyped-decorator]
+def map_store(*, job_id: int) -> None:
+    """Judge what a mapping wakes, or take back what an ended one gave."""
+    mappings.work(job_id=job_id, clock=clock.now)
+
+
+@shared_task(name="alipayhk.tasks.take_up_mappings")  # type: ignore[untyped-decorator]
+def take_up_mappings() -> None:
+    """Go on with mappings whose worker died, or that no worker was told of."""
+    for job_id in mappings.lost(now=clock.now()):
+        mappings.work(job_id=job_id, clock=clock.now)
 
 
 @shared_task(name="alipayhk.tasks.prove")  # type: ignore[untyped-decorator]

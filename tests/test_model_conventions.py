@@ -17,6 +17,7 @@ from alipayhk.models import (
     Circuit,
     Credential,
     CredentialKey,
+    MappingJob,
     Notification,
     PassCall,
     PassUpdate,
@@ -80,6 +81,7 @@ MUTABLE = {
     *(AdjustmentRequest, Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
+    *(MappingJob,),
 }
 # Django's own names, inherited by the staff login.
 INHERITED = {"last_login", "date_joined"}
