@@ -18,7 +18,7 @@ MOST = 3
 SAME_MERCHANT, SAME_NAME, NAMED_BY_CODE, SAME_MALL = 45, 40, 25, 15
 # Below this, two names have no more in common than any two.
 LOWEST_RATIO = 60
-LOWEST_SCORE = 40
+LOWEST_SCORE = 35
 # What companies add to the name over the door.
 TAILS = re.compile(r"\b(limited|ltd|co|company|hk|hong kong|the)\b|有限公司|公司|香港|分店|店$")
 MARKS = re.compile(r"[\W_]+")
