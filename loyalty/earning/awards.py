@@ -1,4 +1,4 @@
-"""Gives points for purchases. `earn` judges a new one, `earn_all` many, `complete` one that waited for its store.
+"""Gives points for purchases. `earn` judges a new one, `earn_all` many, `complete` one that was never judged before.
 
 All must run in their caller's atomic block, beside what else becomes true with the award.
 """
@@ -46,18 +46,32 @@ def earn_all(asked: Sequence[Purchase], *, now: datetime, held: Held | None = No
 
 def complete(*, transaction: Transaction, now: datetime) -> Outcome:
     """Judge a transaction that waited for its store, by the rules of its day; the caller holds its row's lock."""
+    waited = find_waited(transaction, now=now)
+    if isinstance(waited, Outcome):
+        return waited
+    purchase, found = waited
+    decision, suspicion = judge_waited(transaction, purchase, found, now=now)
+    outcome = _settle(transaction, found, decision, suspicion, now=now)
+    duplicates.follow(transaction_id=transaction.pk, suspicion=suspicion, points=decision.points, now=now)
+    return outcome
+
+
+def find_waited(transaction: Transaction, *, now: datetime) -> tuple[Purchase, Found] | Outcome:
+    """A purchase that waits, with the store that it can be judged at; else that it waits still."""
     purchase = purchases.of(transaction)
     [found] = _with_accounts([purchases.find(purchase)], now=now)
     if found.store_id is None or not (found.is_store_active and found.is_mall_active):
         return _still_waiting(purchase, transaction.pk)
+    return purchase, found
+
+
+def judge_waited(
+    transaction: Transaction, purchase: Purchase, found: Found, *, now: datetime
+) -> tuple[Decision, Suspicion | None]:
+    """By the rules of its day; what people have looked at already is suspected no more."""
     decision = _decide(purchase, found, now=now)
-    suspicion = suspects.suspect(purchase, found, own_id=transaction.pk) if decision.points else None
-    outcome = _settle(transaction, found, decision, suspicion, now=now)
-    if suspicion:
-        duplicates.open_case(
-            transaction_id=transaction.pk, suspicion=suspicion, points=decision.points, now=now
-        )
-    return outcome
+    is_asked = bool(decision.points) and not duplicates.is_looked_at(transaction)
+    return decision, suspects.suspect(purchase, found, own_id=transaction.pk) if is_asked else None
 
 
 def clear(*, transaction: Transaction, now: datetime) -> Outcome:

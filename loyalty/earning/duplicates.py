@@ -158,6 +158,49 @@ def open_case(*, transaction_id: int, suspicion: Suspicion, points: int, now: da
     )
 
 
+def follow(*, transaction_id: int, suspicion: Suspicion | None, points: int, now: datetime) -> None:
+    """A case that the rules opened follows what they say now that the purchase is judged (again)."""
+    case = DuplicateCase.objects.filter(transaction=transaction_id).first()
+    if case is None and suspicion:
+        open_case(transaction_id=transaction_id, suspicion=suspicion, points=points, now=now)
+    elif case and (case.is_waiting or case.decided_by_id is None):
+        _say_anew(case, suspicion, points, now=now)
+
+
+def _say_anew(case: DuplicateCase, suspicion: Suspicion | None, points: int, *, now: datetime) -> None:
+    case.points_at_stake, case.points_saved, case.cents_saved = points, 0, 0
+    case.state, case.decided_at = DuplicateCase.State.DIFFERENT, now
+    if suspicion:
+        case.earlier_id, case.verdict, case.score = suspicion.earlier_id, suspicion.verdict, suspicion.score
+        case.parts = [part.as_json() for part in suspicion.parts]
+        is_over = suspicion.verdict in AT_ONCE
+        case.state = DuplicateCase.State.SAME if is_over else DuplicateCase.State.OPEN
+        case.decided_at = now if is_over else None
+        case.points_saved = points if is_over else 0
+        case.cents_saved = worth(case.transaction, points) if is_over else 0
+    case.save()
+
+
+def is_looked_at(transaction: Transaction) -> bool:
+    """Whether people have decided what the purchase is."""
+    return DuplicateCase.objects.filter(transaction=transaction, decided_by__isnull=False).exists()
+
+
+def is_anothers(transaction: Transaction) -> bool:
+    """Whether people have decided that another record has the purchase."""
+    same = DuplicateCase.objects.filter(state=DuplicateCase.State.SAME, decided_by__isnull=False)
+    paid = (Transaction.State.EARNED, Transaction.State.FLAGGED)
+    is_it = Q(transaction=transaction) | Q(earlier=transaction, transaction__state__in=paid)
+    return same.filter(is_it).exists()
+
+
+def is_refused_by_rules(transaction: Transaction) -> bool:
+    """Whether it has nothing because the rules alone found it too alike, at the store it was judged at."""
+    blocked = DuplicateCase.objects.filter(verdict=DuplicateCase.Verdict.BLOCKED, decided_by=None)
+    is_duplicate: bool = transaction.state == Transaction.State.DUPLICATE
+    return is_duplicate and blocked.filter(transaction=transaction).exists()
+
+
 # What decides itself: a plain repeat, and what a program wants blocked.
 AT_ONCE = (DuplicateCase.Verdict.NUMBER, DuplicateCase.Verdict.BLOCKED)
 

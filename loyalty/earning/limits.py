@@ -147,6 +147,15 @@ def consume(taken: Mapping[tuple[int, str], int]) -> None:
         BudgetUse.objects.filter(rule_id=_rule_id(key)).update(used=F("used") + points)
 
 
+def release(*, account_id: int, uses: Mapping[str, int]) -> None:
+    """A judgement counts no more: what it took is free again. The caller holds the account's lock."""
+    for key, used in uses.items():
+        if not is_budget(key):
+            CapUse.objects.filter(account_id=account_id, key=key).update(used=F("used") - used)
+    for key in sorted(filter(is_budget, uses), key=_rule_id):
+        BudgetUse.objects.filter(rule_id=_rule_id(key)).update(used=F("used") - uses[key])
+
+
 def give_back(*, account_id: int, key: str) -> None:
     """A benefit given once was lost to a refund: it becomes available again."""
     CapUse.objects.filter(account_id=account_id, key=key).update(used=Greatest(F("used") - 1, 0))

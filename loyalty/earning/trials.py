@@ -95,14 +95,14 @@ def foresee(
 
     `held` are those of their numbers that others hold.
     """
-    found = [_with_account(one) for one in purchases.find_all(asked, is_trial=True)]
+    found = [with_account(one) for one in purchases.find_all(asked, is_trial=True)]
     pairs = list(zip(asked, found, strict=True))
     taken = [pair for pair in pairs if runs.waits(*pair) is None]
     judged = {id(one.purchase): one.points for one in runs.judge(taken, now=now, tried=tried, held=held)}
     return [judged.get(id(purchase), 0) for purchase in asked]
 
 
-def _with_account(found: Found) -> Found:
+def with_account(found: Found) -> Found:
     """Limits of a member without an account are kept under a number that no account has."""
     return found if found.account_id else found._replace(account_id=-(found.member_id or 0))
 
