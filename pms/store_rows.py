@@ -147,10 +147,14 @@ def _check(name: str, raw: str, line: Line) -> None:
         raise CellRefused("FORMULA")
     if name in NUMBERED and (name in line.typed or LOST_DIGITS.fullmatch(raw.strip())):
         raise CellRefused("LOST_DIGITS")
-    if any(unicodedata.category(letter) in ("Cc", "Cf", "Co", "Cs") for letter in raw.strip()):
+    if not raw.isprintable() and any(_is_hidden(letter) for letter in raw.strip()):
         raise CellRefused("UNREADABLE")
     if name in REQUIRED and not raw.strip():
         raise CellRefused("MISSING")
+
+
+def _is_hidden(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Cc", "Cf", "Co", "Cs")
 
 
 def _value(name: str, text: str) -> Any:

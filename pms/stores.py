@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.db.transaction import atomic
 from django.utils.functional import Promise
@@ -20,7 +19,6 @@ from pms.store_history import FIELDS
 Source = StoreChange.Source
 # A move is known some months before the day.
 FARTHEST = timedelta(days=366)
-BATCH = 1000
 
 REFUSALS: dict[str, Promise] = {
     "MERGED": _("This store was merged into another one; nothing of it is changed any more."),
@@ -139,42 +137,54 @@ def _lead(store: Store, into: Store, *, by: User | None, now: datetime) -> Store
 def save_many(
     *, new: Sequence[Store], changed: Sequence[Store], source: str, by: User | None, now: datetime
 ) -> int:
-    """Many at once, in a few statements; returns how many were written. Labels of known stores stay as they are."""
+    """Many of one group at once; returns how many were written. Labels of known stores stay as they are."""
     before = {one.pk: written(one) for one in Store.objects.filter(pk__in=[store.pk for store in changed])}
-    Store.objects.bulk_create(new, batch_size=BATCH)
-    pairs = [(store, _differences({}, store)) for store in new]
-    pairs += [(store, _differences(before[store.pk], store)) for store in changed]
-    _update(changed)
-    kept = [
-        StoreChange(store=store, source=source, fields=fields, changed_by=by, changed_at=now)
-        for store, fields in pairs
-        if fields
-    ]
-    return len(StoreChange.objects.bulk_create(kept, batch_size=BATCH))
+    _insert(new)
+    if changed:
+        _update(changed)
+    pairs = [(store, _differences(before.get(store.pk, {}), store)) for store in (*new, *changed)]
+    rows = [{"store_id": store.pk, "fields": fields} for store, fields in pairs if fields]
+    with connection.cursor() as cursor:
+        cursor.execute(RECORDED, [source, now, by.pk if by else None, _json(rows)])
+    return len(rows)
 
 
-UPDATED = """
-UPDATE pms_store saved SET {values}
-FROM jsonb_to_recordset(%s::jsonb) AS row ({columns}) WHERE saved.id = row.id
+# One statement each: model by model, or as Django's arrays, 5,000 take many seconds.
+COLUMNS = {name: "text" for name in FIELDS} | {
+    "is_excluded": "boolean", "excluded_tenders": "jsonb", "opened_date": "date", "closed_date": "date",
+}  # fmt: skip
+TYPED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+INSERTED = f"""
+INSERT INTO pms_store (group_id, mall_id, {", ".join(FIELDS)})
+SELECT group_id, mall_id, {", ".join(FIELDS)}
+FROM jsonb_to_recordset(%s::jsonb) AS row (group_id bigint, mall_id bigint, {TYPED}) RETURNING pms_label, id
+"""  # noqa: S608  (put together from constants alone)
+UPDATED = f"""
+UPDATE pms_store saved SET {", ".join(f"{name} = row.{name}" for name in FIELDS if name != "pms_label")}
+FROM jsonb_to_recordset(%s::jsonb) AS row (id bigint, {TYPED}) WHERE saved.id = row.id
+"""  # noqa: S608  (put together from constants alone)
+RECORDED = """
+INSERT INTO pms_storechange (source, changed_at, changed_by_id, store_id, fields)
+SELECT %s, %s, %s::bigint, store_id, fields FROM jsonb_to_recordset(%s::jsonb) AS row (store_id bigint, fields jsonb)
 """
-COLUMN_TYPES = {
-    "is_excluded": "boolean",
-    "excluded_tenders": "jsonb",
-    "opened_date": "date",
-    "closed_date": "date",
-}
+
+
+def _insert(new: Sequence[Store]) -> None:
+    rows = [{"group_id": store.group_id, "mall_id": store.mall_id} | written(store) for store in new]
+    with connection.cursor() as cursor:
+        cursor.execute(INSERTED, [_json(rows)])
+        ids = dict(cursor.fetchall())
+    for store in new:
+        store.pk = ids[store.pms_label]
 
 
 def _update(changed: Sequence[Store]) -> None:
-    """One statement: model by model, or as one CASE a column, 5,000 take many seconds."""
-    names = [name for name in FIELDS if name != "pms_label"]
-    statement = UPDATED.format(
-        values=", ".join(f"{name} = row.{name}" for name in names),
-        columns=", ".join(["id bigint", *(f"{name} {COLUMN_TYPES.get(name, 'text')}" for name in names)]),
-    )
-    rows = [{"id": store.pk} | {name: getattr(store, name) for name in names} for store in changed]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [json.dumps(rows, cls=DjangoJSONEncoder)])
+        cursor.execute(UPDATED, [_json([{"id": store.pk} | written(store) for store in changed])])
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(rows, ensure_ascii=False)
 
 
 def lock_group(group: MallGroup) -> None:
