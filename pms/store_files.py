@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from django.db.transaction import atomic
 
-from pms import store_rows, stores, table_files
+from pms import registry, store_rows, table_files
 from pms.models import Mall, Store, StoreMapping, User
 from pms.store_rows import Row
 from pms.table_files import FileRefused
@@ -55,11 +55,11 @@ def check(*, mall: Mall, file: IO[bytes]) -> Plan:
 @atomic
 def run(*, mall: Mall, file: IO[bytes], source: str, by: User | None, now: datetime) -> Plan:
     """As checked under the group's lock; a single faulty row, and nothing is written."""
-    stores.lock_group(mall.group)
+    registry.lock_group(mall.group)
     plan = check(mall=mall, file=file)
     if plan.faulty:
         return plan
-    stores.save_many(new=plan.new, changed=plan.changed, source=source, by=by, now=now)
+    registry.save_many(new=plan.new, changed=plan.changed, source=source, by=by, now=now)
     plan.is_done = True
     return plan
 

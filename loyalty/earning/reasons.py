@@ -93,6 +93,10 @@ REASONS: dict[str, Reason] = {
         "The same purchase has already earned points.", "同一宗消費已獲發積分。", True
     ),
     "CLEARED_AS_SEPARATE": Reason("Confirmed as a separate purchase.", "已確認為另一宗消費。", True),
+    "STORE_UNMAPPED": Reason(
+        "The store was recorded wrongly; its points were taken back.", "商戶登記有誤，已扣回有關積分。", True
+    ),
+    "STORE_MAPPED": Reason("The store has been confirmed.", "商戶資料已確認。", True),
     "PARKED_NO_PASS": Reason("Waiting for the member's pass.", "等待會員卡建立。", False),
     "PARKED_UNKNOWN_STORE": Reason("Waiting for the store to be confirmed.", "等待確認商戶資料。", True),
     "PARKED_NO_TRANSACTION": Reason("Refund waits for its transaction.", "退款等待相應交易。", False),

@@ -1,5 +1,12 @@
 """One factory per model, for real rows that belong together. Use `.create()`, whose type is the model."""
 
+from tests.factories.collecting import (
+    CollectionCallFactory,
+    CollectionSetupFactory,
+    ConfirmationRunFactory,
+    ListedStoreFactory,
+    StoreCollectionFactory,
+)
 from tests.factories.doors import (
     CounterEntryFactory,
     ImportChunkFactory,
@@ -71,6 +78,7 @@ from tests.factories.wire import (
     CircuitFactory,
     CredentialFactory,
     CredentialKeyFactory,
+    MappingJobFactory,
     NotificationFactory,
     PassCallFactory,
     PassUpdateFactory,
@@ -89,6 +97,9 @@ __all__ = [
     "CapUseFactory",
     "CardTemplateFactory",
     "CircuitFactory",
+    "CollectionCallFactory",
+    "CollectionSetupFactory",
+    "ConfirmationRunFactory",
     "ConsentFactory",
     "ContactChangeFactory",
     "CorrectionFactory",
@@ -104,9 +115,11 @@ __all__ = [
     "ImportJobFactory",
     "ImportRowFactory",
     "LedgerBlockFactory",
+    "ListedStoreFactory",
     "MallFactory",
     "MallGroupFactory",
     "MallStaffFactory",
+    "MappingJobFactory",
     "MemberFactory",
     "MemberTierFactory",
     "NotificationFactory",
@@ -136,6 +149,7 @@ __all__ = [
     "SeenSignatureFactory",
     "SpotCheckFactory",
     "StoreChangeFactory",
+    "StoreCollectionFactory",
     "StoreFactory",
     "StoreMappingFactory",
     "StoreMoveFactory",

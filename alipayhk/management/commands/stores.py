@@ -1,24 +1,21 @@
-"""`./run manage stores`: a mall's store list, from a file and to AlipayHK."""
+"""`stores import|collect|confirm …`: the registry of stores from the command line; each word is a module of its own."""
 
+from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandParser
-
-from alipayhk.management.store_commands import importing
+from alipayhk.management.store_commands import collect, confirm, importing
 from pms.operator_command import OperatorCommand
 
-PARTS = {
-    "import": importing,
-}
+WORDS = {"import": importing, "collect": collect, "confirm": confirm}
 
 
 class Command(OperatorCommand):
-    help = "Keeps the list of a mall's stores."
+    help = "Work on a mall's stores."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parts = parser.add_subparsers(dest="part", required=True)
-        for name, part in PARTS.items():
-            part.add_arguments(parts.add_parser(name, help=part.HELP))
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        words = parser.add_subparsers(dest="word", required=True)
+        for word, module in WORDS.items():
+            module.add_arguments(words.add_parser(word, help=module.HELP))
 
-    def handle(self, *_: object, part: str, **options: Any) -> None:
-        PARTS[part].run(self, options)
+    def handle(self, *_: object, word: str, **options: Any) -> None:
+        WORDS[word].handle(self, **options)

@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", dest="as_json")
 
 
-def run(command: OperatorCommand, options: dict[str, Any]) -> None:
+def handle(command: OperatorCommand, **options: Any) -> None:
     mall = Mall.objects.select_related("group").filter(tag=options["mall"]).first()
     if mall is None:
         command.refuse(f"{options['mall']} is not the tag of a mall.")
