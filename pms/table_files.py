@@ -45,6 +45,8 @@ LONGEST_HEADING = 10_000
 
 REFUSALS: dict[str, Promise] = {
     "TOO_LARGE": _("The file is larger than 200 MB. Split it."),
+    "STORES_TOO_LARGE": _("The file is larger than 20 MB, which no list of stores is."),
+    "STORES_TOO_MANY": _("The file has more than 50,000 rows, which no mall has stores."),
     "TOO_MANY_ROWS": _("The file has more than 500,000 rows. Split it."),
     "TOO_MANY_COLUMNS": _("The file has more than 200 columns. Leave out those that nobody reads."),
     "EMPTY": _("The file has no rows."),

@@ -1,12 +1,12 @@
-"""`stores collect|confirm …`: the registry of stores from the command line; each word is a module of its own."""
+"""`stores import|collect|confirm …`: the registry of stores from the command line; each word is a module of its own."""
 
 from argparse import ArgumentParser
 from typing import Any
 
-from alipayhk.management.store_commands import collect, confirm
+from alipayhk.management.store_commands import collect, confirm, importing
 from pms.operator_command import OperatorCommand
 
-WORDS = {"collect": collect, "confirm": confirm}
+WORDS = {"import": importing, "collect": collect, "confirm": confirm}
 
 
 class Command(OperatorCommand):
