@@ -67,7 +67,12 @@ JOBS = (
         Screen(_("Manual uploads"), "alipayhk.uploadbatch", True),
         Screen(_("Contact changes"), "members.contactchange", True),
     )),
-    Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),
+    Job(_("Stores"), "stores", (
+        Screen(_("Stores"), "pms.store"),
+        Screen(_("Collection"), "alipayhk.storecollection"),
+        Screen(_("Only at AlipayHK"), "alipayhk.listedstore"),
+        Screen(_("Readings of AlipayHK's list"), "alipayhk.confirmationrun"),
+    )),
     Job(_("Rules"), "rules", (
         Screen(_("Rules"), "earning.rule"),
         Screen(_("Rule versions"), "earning.ruleversion"),
