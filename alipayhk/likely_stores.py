@@ -5,7 +5,7 @@ Names are compared by rapidfuzz in either language; whoever maps decides.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -88,7 +88,7 @@ def plain(name: str) -> str:
     return MARKS.sub(" ", TAILS.sub(" ", text)).strip()
 
 
-def _scorer(reported: str) -> object:
+def _scorer(reported: str) -> Callable[..., float]:
     """Chinese is written without blanks, so its names have no words to be sorted."""
     return fuzz.token_set_ratio if reported.isascii() else fuzz.partial_ratio
 
@@ -98,7 +98,9 @@ def _parts(store: Store, unknown: UnknownStore, ratio: int) -> tuple[Part, ...]:
     if store.merchant_id and store.merchant_id in unknown.merchant_ids:
         told.append(Part(said=_("Same merchant ID"), points=SAME_MERCHANT))
     if ratio:
-        said = _("The name is the same") if ratio == 100 else _("Similar name (%(ratio)s%%)") % {"ratio": ratio}
+        said = (
+            _("The name is the same") if ratio == 100 else _("Similar name (%(ratio)s%%)") % {"ratio": ratio}
+        )
         told.append(Part(said=said, points=SAME_NAME * (ratio - LOWEST_RATIO + 20) // (120 - LOWEST_RATIO)))
     if _is_named_by_code(store, unknown):
         told.append(Part(said=_("The label holds its code"), points=NAMED_BY_CODE))

@@ -52,9 +52,7 @@ class MappingJob(models.Model):
         verbose_name = _("mapping")
         verbose_name_plural = _("mappings")
         constraints = [
-            models.UniqueConstraint(
-                fields=["mapping", "kind"], name="%(app_label)s_%(class)s_once_each_way"
-            ),
+            models.UniqueConstraint(fields=["mapping", "kind"], name="%(app_label)s_%(class)s_once_each_way"),
             models.UniqueConstraint(
                 fields=["group", "label"],
                 condition=Q(kind="UNMAP", state__in=["WAITING", "RUNNING"]),

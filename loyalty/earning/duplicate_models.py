@@ -7,7 +7,6 @@ from django.utils.translation import gettext_lazy as _
 from loyalty.ledger.models import Posting
 from pms.models import Mall, MallGroup, User
 
-
 # The reason code of a correction that takes a purchase's store away from it.
 UNPLACED = "STORE_UNMAPPED"
 

@@ -83,9 +83,7 @@ def unplace(*, transaction: Transaction, mall_id: int, now: datetime) -> Taken:
     return taken
 
 
-def _give_anew(
-    transaction: Transaction, found: Found, decision: Decision, *, now: datetime
-) -> Posted | None:
+def _give_anew(transaction: Transaction, found: Found, decision: Decision, *, now: datetime) -> Posted | None:
     account = postings.lock(member_id=transaction.member_id)
     stands = standing.of(transaction)
     return settlement.give(transaction, stands, account, found, decision, reason("STORE_MAPPED"), now=now)
@@ -95,9 +93,7 @@ def _leave_to_other(transaction: Transaction, *, now: datetime) -> None:
     """People decided while it waited, or before: the purchase is another record's."""
     if not Award.objects.filter(transaction=transaction).exists():
         told = [reason("CONFIRMED_DUPLICATE")]
-        Award.objects.create(
-            transaction=transaction, points=0, reasons=told, conditions=[], awarded_at=now
-        )
+        Award.objects.create(transaction=transaction, points=0, reasons=told, conditions=[], awarded_at=now)
     settlement.become(transaction, State.DUPLICATE, now=now)
 
 

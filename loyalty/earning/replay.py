@@ -137,7 +137,9 @@ def uses(transaction: Transaction, award: Award) -> Mapping[str, int]:
         ruleset = rulesets.named(award.versions)
         facts = facts_from_json(award.facts)
         replay.begin(facts, ruleset, award.rooms, rules.judge(facts, ruleset, award.rooms, is_told=False))
-    given_back = [(one.pk, one.amount_cents, one.points + one.uncollected) for one in transaction.refunds.order_by("pk")]
+    given_back = [
+        (one.pk, one.amount_cents, one.points + one.uncollected) for one in transaction.refunds.order_by("pk")
+    ]
     deque(replay.play(given_back, [_row(one) for one in transaction.corrections.order_by("pk")]), maxlen=0)
     return replay.own
 

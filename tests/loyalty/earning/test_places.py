@@ -9,7 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loyalty.earning import places, recount, settlement, standing
-from loyalty.earning.models import Award, BudgetUse, CapUse, Correction, DuplicateCase, NumberClaim, Transaction
+from loyalty.earning.models import (
+    Award,
+    BudgetUse,
+    CapUse,
+    Correction,
+    DuplicateCase,
+    NumberClaim,
+    Transaction,
+)
 from loyalty.earning.outcomes import Verdict
 from loyalty.ledger import adjusting, postings, proof
 from members.models import Member, Program
@@ -104,7 +112,11 @@ def test_unplacing_takes_the_points_back_and_it_waits_again() -> None:
     correction = Correction.objects.get()
     assert taken == places.Taken(points=200, missed=0)
     assert (purchase.state, purchase.store, one.person.balance) == (State.PARKED, None, 0)
-    assert (correction.kind, correction.points, codes(correction.reasons)) == ("TAKE", -200, ["STORE_UNMAPPED"])
+    assert (correction.kind, correction.points, codes(correction.reasons)) == (
+        "TAKE",
+        -200,
+        ["STORE_UNMAPPED"],
+    )
     assert NumberClaim.objects.get().transaction == purchase
     assert breaches() == []
 
@@ -165,7 +177,10 @@ def test_an_excluded_store_gave_nothing_and_the_right_one_gives() -> None:
     one.finds(purchase)
 
     assert (Transaction.objects.get().state, one.person.balance) == (State.EARNED, 200)
-    assert list(Correction.objects.order_by("pk").values_list("kind", "points")) == [("TAKE", 0), ("GIVE", 200)]
+    assert list(Correction.objects.order_by("pk").values_list("kind", "points")) == [
+        ("TAKE", 0),
+        ("GIVE", 200),
+    ]
     assert breaches() == []
 
 
@@ -289,7 +304,7 @@ def test_an_open_case_follows_the_next_judgement() -> None:
 @pytest.mark.parametrize(("answer", "state"), [("SAME", State.DUPLICATE), ("DIFFERENT", State.EARNED)])
 def test_what_people_decided_while_it_waited_stays_decided(answer: str, state: str) -> None:
     one = mapped()
-    purchase, case = held_case(one)
+    purchase, _case = held_case(one)
     one.unplaces(purchase)
     DuplicateCase.objects.update(state=answer, decided_at=LATER, decided_by=factories.UserFactory.create())
     one.maps("DINING")
