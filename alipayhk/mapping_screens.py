@@ -11,10 +11,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from alipayhk import mapping_words, mappings, unmapping
+from alipayhk import mapping_losses, mapping_words, mappings
 from alipayhk.models import MappingJob
 from alipayhk.unknown_store_screens import UnknownStorePages
-from alipayhk.unmapping import Loss
+from alipayhk.mapping_losses import Loss
 from loyalty.earning import transaction_story
 from loyalty.earning.models import Transaction
 from members.models import Member
@@ -83,7 +83,7 @@ class MappingJobAdmin(UnknownStorePages, RecordAdmin):
         is_asked = request.method == "POST" and form.is_valid()
         if is_asked and form.cleaned_data["is_sure"]:
             return self._unmap(request, job, form.cleaned_data["reason"])
-        loss = unmapping.foreseen(job.mapping)
+        loss = mapping_losses.foreseen(job.mapping)
         context = {
             **self.admin_site.each_context(request), "opts": self.opts,
             "title": _("Unmap %(label)s") % {"label": job.label},

@@ -92,7 +92,7 @@ def counted(
     *, group_ids: Collection[int], mall_ids: Collection[int], most: int
 ) -> tuple[int, datetime | None]:
     """How many names wait, no further than `most`, and since when."""
-    values = {
+    values: dict[str, Any] = {
         "group_ids": columns.numbers(group_ids), "mall_ids": columns.numbers(mall_ids), "most": most,
     }  # fmt: skip
     with connection.cursor() as cursor:

@@ -1,6 +1,7 @@
 """Unknown stores on the staff screens: the inbox, one click to map with its preview, taking back, and who may what."""
 
 import json
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -39,7 +40,7 @@ def staff(at: Wallet, role: str = "MANAGER", **seat: object) -> Client:
     return client
 
 
-def map_page(at: Wallet, store: Store | None = None, **asked: str) -> str:
+def map_page(at: Wallet, store: Store | None = None, **asked: Any) -> str:
     named = {"mall": at.mall.pk, "name": LABEL} | ({"store": store.pk} if store else {}) | asked
     return reverse("admin:alipayhk_map_store", query=named)
 
@@ -149,7 +150,7 @@ def test_a_label_that_waits_in_a_hidden_mall_too_is_the_group_s(mall: Wallet) ->
 
 
 @pytest.mark.parametrize("asked", [{"mall": "0"}, {"name": ""}, {"mall": "x"}, {"name": "a\x00"}])
-def test_an_address_that_names_nothing_is_not_found(mall: Wallet, asked: dict[str, str]) -> None:
+def test_an_address_that_names_nothing_is_not_found(mall: Wallet, asked: dict[str, Any]) -> None:
     assert staff(mall).get(map_page(mall, **asked)).status_code == 404
 
 
