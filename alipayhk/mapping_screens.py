@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from alipayhk import mapping_losses, mapping_words, mappings
+from alipayhk.mapping_losses import Loss
 from alipayhk.models import MappingJob
 from alipayhk.unknown_store_screens import UnknownStorePages
-from alipayhk.mapping_losses import Loss
 from loyalty.earning import transaction_story
 from loyalty.earning.models import Transaction
 from members.models import Member
