@@ -16,6 +16,7 @@ from alipayhk import (
     delivery_story,
     inbox,
     inquiry_notices,  # noqa: F401  (answers at the missing-points desk)
+    mapping_screens,  # noqa: F401  (registers its screens)
     notice_story,
     passes,
     upload_screens,  # noqa: F401  (registers its screen)

@@ -9,6 +9,7 @@ from alipayhk.collection_models import CollectionSetup as CollectionSetup
 from alipayhk.collection_models import ConfirmationRun as ConfirmationRun
 from alipayhk.collection_models import ListedStore as ListedStore
 from alipayhk.collection_models import StoreCollection as StoreCollection
+from alipayhk.mapping_models import MappingJob as MappingJob
 from alipayhk.pass_models import PassCall as PassCall
 from alipayhk.pass_models import PassUpdate as PassUpdate
 from alipayhk.upload_models import UploadBatch as UploadBatch

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet, Sum
 from alipayhk.models import Notification, PassUpdate
 from loyalty.earning import standing
 from loyalty.earning.duplicates import canonical
-from loyalty.earning.models import Award, NumberClaim, Refund, Transaction
+from loyalty.earning.models import NumberClaim, Refund, Transaction
 from loyalty.ledger.models import PointAccount, PointEntry
 from members.models import Pass
 from pms.models import MallGroup
@@ -212,10 +212,9 @@ def _transactions(which: Q) -> list[Json]:
 
 
 def _judgement(row: Transaction, parked: dict[int | None, list[str]]) -> Json:
-    award: Award | None = getattr(row, "award", None)
-    if award is None:
-        return {"points": 0, "reasons": parked[row.pk]}
-    return {"points": standing.earned(row), "reasons": [entry["code"] for entry in award.reasons]}
+    judged = standing.judgement_of(row)
+    codes = [entry["code"] for entry in judged.reasons] if judged else parked[row.pk]
+    return {"points": standing.earned(row), "reasons": codes}
 
 
 def _parked_reasons(rows: QuerySet[Transaction]) -> dict[int | None, list[str]]:

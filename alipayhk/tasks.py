@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from alipayhk import certificate, confirmations, passes, stores, waiting
+from alipayhk import certificate, confirmations, mappings, passes, stores, waiting
 from alipayhk.models import CollectionSetup
 from pms import clock
 from pms.models import Mall
@@ -108,6 +108,19 @@ def notice_all_changes() -> None:
     """Compare every card with its balance: what nobody said and no recent change shows."""
     passes.notice_changes(everything=True)
     passes.drain()
+
+
+@shared_task(name="alipayhk.tasks.map_store")  # type: ignore[untyped-decorator]
+def map_store(*, job_id: int) -> None:
+    """Judge what a mapping wakes, or take back what an ended one gave."""
+    mappings.work(job_id=job_id, clock=clock.now)
+
+
+@shared_task(name="alipayhk.tasks.take_up_mappings")  # type: ignore[untyped-decorator]
+def take_up_mappings() -> None:
+    """Go on with mappings whose worker died, or that no worker was told of."""
+    for job_id in mappings.lost(now=clock.now()):
+        mappings.work(job_id=job_id, clock=clock.now)
 
 
 @shared_task(name="alipayhk.tasks.prove")  # type: ignore[untyped-decorator]

@@ -104,6 +104,7 @@ REFUSALS = {
     "TOO_LATE": Verdict.TOO_LATE,
     "WRONG_MALL": Verdict.WRONG_MALL,
     "EXCLUDED_STORE": Verdict.EXCLUDED,
+    "STORE_NOT_OPEN": Verdict.EXCLUDED,
     "EXCLUDED_TENDER": Verdict.EXCLUDED,
     "EXCLUDED_ITEM": Verdict.EXCLUDED,
 }

@@ -13,9 +13,10 @@ from django.db.transaction import atomic
 from alipayhk import inbox, judging, messages, replays
 from alipayhk.messages import Message, Unreadable
 from alipayhk.models import Notification
-from loyalty.earning import awards
+from loyalty.earning import places
 from loyalty.earning.models import Transaction
-from loyalty.earning.outcomes import Outcome
+from loyalty.earning.outcomes import Outcome, Verdict
+from pms import store_labels
 from pms.models import User
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,14 @@ LONGEST_RETRY = timedelta(hours=1)
 # AlipayHK sends again for a little more than 24 hours.
 LONGEST_USUAL_WAIT = timedelta(hours=26)
 
+AWAITED = "substr(n.waits_for, 7)"
+# A payment waits for its label or, without one, for its merchant ID.
+LED_TO = " UNION ".join(
+    store_labels.leading(group="n.group_id", label=label, merchant=merchant)
+    for label, merchant in ((AWAITED, "''"), ("''", AWAITED))
+)
 # Parked rows whose missing half exists now, whichever door it came by.
-READY = """
+READY = f"""
 SELECT n.id FROM alipayhk_notification n
 WHERE n.state = 'PARKED' AND (
     n.try_at <= %(now)s
@@ -39,13 +46,23 @@ WHERE n.state = 'PARKED' AND (
         WHERE t.group_id = n.group_id AND upper(t.payment_number) = substr(n.waits_for, 9)
             AND t.state NOT IN ('PARKED', 'HELD'))
     OR n.waits_for LIKE 'STORE:_%%' AND (
-        SELECT count(*) = 1 FROM pms_store s JOIN pms_mall m ON m.id = s.mall_id
-        WHERE s.group_id = n.group_id AND s.state = 'ACTIVE' AND m.state = 'ACTIVE'
-            AND substr(n.waits_for, 7) IN (s.pms_label, s.merchant_id))
+        SELECT count(*) = 1 AND bool_and(s.state = 'ACTIVE' AND m.state = 'ACTIVE')
+        FROM ({LED_TO}) named JOIN pms_store s ON s.id = named.id JOIN pms_mall m ON m.id = s.mall_id)
     OR n.waits_for LIKE 'MALL:%%' AND EXISTS (
         SELECT FROM pms_mall m WHERE m.id::text = substr(n.waits_for, 6) AND m.state = 'ACTIVE'))
 ORDER BY n.received_at LIMIT %(limit)s
-"""
+"""  # noqa: S608  (put together from constants alone)
+
+UPLOADED_TO = store_labels.leading(group="t.group_id", label="t.store_label", merchant="t.merchant_id")
+STRAYS = f"""
+SELECT t.id FROM earning_transaction t
+WHERE t.state = 'PARKED' AND t.channel = 'UPLOAD' AND NOT EXISTS (
+        SELECT FROM alipayhk_notification n
+        WHERE n.transaction_id = t.id AND n.kind = 'BILL' AND n.state = 'PARKED')
+    AND (SELECT count(*) = 1 AND bool_and(s.state = 'ACTIVE' AND m.state = 'ACTIVE')
+         FROM ({UPLOADED_TO}) named JOIN pms_store s ON s.id = named.id JOIN pms_mall m ON m.id = s.mall_id)
+ORDER BY t.paid_at, t.id LIMIT %(limit)s
+"""  # noqa: S608  (put together from constants alone)
 
 
 def sweep(*, now: datetime, limit: int = 1000) -> int:
@@ -54,7 +71,15 @@ def sweep(*, now: datetime, limit: int = 1000) -> int:
     with connection.cursor() as cursor:
         cursor.execute(READY, {"now": now, "limit": limit})
         ready = [row[0] for row in cursor.fetchall()]
-    return sum(_judge_safely(notification_id, now=now) for notification_id in ready)
+    judged = sum(_judge_safely(notification_id, now=now) for notification_id in ready)
+    return judged + sum(judge_purchase(transaction_id, now=now) for transaction_id in _strays(limit))
+
+
+def _strays(limit: int) -> list[int]:
+    """Purchases without a message that wait for a store that is known now: uploads whose store was mapped wrongly."""
+    with connection.cursor() as cursor:
+        cursor.execute(STRAYS, {"limit": limit})
+        return [row[0] for row in cursor.fetchall()]
 
 
 def judge_waiting(*, group_id: int, waits_for: str, now: datetime) -> int:
@@ -91,6 +116,29 @@ def acknowledge(*, notification: Notification, by: User) -> None:
     conflict = Notification.objects.filter(pk=notification.pk, state=Notification.State.CONFLICT)
     conflict.update(is_confirmed=True)
     log.info("%s has seen conflict %d", by.get_username(), notification.pk)
+
+
+def judge_purchase(transaction_id: int, *, now: datetime) -> bool:
+    """One that waits for its store, through the message that brought it; a member's upload came without one."""
+    parked = Notification.objects.filter(
+        transaction=transaction_id, kind=Notification.Kind.BILL, state=Notification.State.PARKED
+    )
+    notification_id = parked.values_list("pk", flat=True).first()
+    if notification_id is not None:
+        return _judge_safely(notification_id, now=now)
+    try:
+        return _judge_alone(transaction_id, now=now)
+    except Exception as error:
+        alarm.exception("purchase %d could not be judged: %s", transaction_id, type(error).__name__)
+        return False
+
+
+@atomic
+def _judge_alone(transaction_id: int, *, now: datetime) -> bool:
+    transaction = places.locked(transaction_id)
+    if transaction.state != Transaction.State.PARKED:
+        return False
+    return places.place(transaction=transaction, now=now).verdict == Verdict.RECORDED
 
 
 def _judge_safely(notification_id: int, *, now: datetime) -> bool:
@@ -130,11 +178,9 @@ def _judge(notification_id: int, *, now: datetime) -> bool:
 
 def _outcome(notification: Notification, *, now: datetime) -> Outcome:
     if notification.transaction_id is not None and notification.kind == Notification.Kind.BILL:
-        transaction = Transaction.objects.select_for_update(of=("self",), no_key=True).get(
-            pk=notification.transaction_id
-        )
+        transaction = places.locked(notification.transaction_id)
         if transaction.state == Transaction.State.PARKED:
-            return awards.complete(transaction=transaction, now=now)
+            return places.place(transaction=transaction, now=now)
     message: Message = messages.of(notification)
     reading = messages.read(message, now=notification.received_at)
     return judging.judge(reading.notice, message=message, is_confirmed=notification.is_confirmed, now=now)

@@ -31,6 +31,7 @@ TIMETABLE: dict[str, tuple[str, Any]] = {
     "go on with receipt files whose worker died": ("loyalty.doors.tasks.take_up_receipts", 10),
     "draw automatic verdicts for people to check": ("loyalty.review.tasks.draw_spot_checks", 3600),
     "mail the duplicates of yesterday": ("loyalty.review.tasks.mail_duplicates", 300),
+    "go on with mappings of stores whose worker died": ("alipayhk.tasks.take_up_mappings", 10),
     "go on with long reports whose worker died": ("loyalty.review.tasks.take_up_reports", 20),
     "go on with providers' files whose worker died": ("loyalty.doors.tasks.take_up_reconciliations", 10),
     "have stores collected by AlipayHK": ("alipayhk.tasks.collect_stores", 10),

@@ -1,5 +1,7 @@
 """Where purchases happen, and which staff may see it: mall groups, malls, stores, staff logins."""
 
+from datetime import date
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
@@ -113,6 +115,8 @@ class Store(models.Model):
     closed_date = models.DateField(
         _("last day"), null=True, blank=True, help_text=_("Purchases until the end of this day earn points.")
     )
+    # What a purchase compares its day with before it asks for a `StoreMove`.
+    moved_date = models.DateField(_("first day in this mall"), null=True, blank=True, editable=False)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
     merged_into = models.ForeignKey(
         "self",
@@ -159,6 +163,10 @@ class Store(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code or self.pms_label} {self.name_en} {self.name_zh}"
+
+    def is_open_on(self, day: date) -> bool:
+        """Whether purchases of this day, in Hong Kong, can earn here: from the first day to the last."""
+        return (self.opened_date or day) <= day <= (self.closed_date or day)
 
 
 class MallStaff(models.Model):

@@ -34,7 +34,7 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "review.spotcheck", "review.dailymail", "review.reportrun",
     "review.adjustmentrequest", "review.finding", "review.reconciliation",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
-    "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch",
+    "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch", "alipayhk.mappingjob",
     "alipayhk.collectionsetup", "alipayhk.storecollection", "alipayhk.listedstore", "alipayhk.confirmationrun",
 ) | _may("add", "review.reportrun")  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
@@ -60,6 +60,7 @@ OPERATIONS = (
         "doors.importjob",
         "review.reconciliation",
         "review.adjustmentrequest",
+        "alipayhk.mappingjob",
     )
     | _may("view", "doors.importjob")
 )
@@ -68,8 +69,7 @@ MANAGEMENT = _may(
     "pms.mall", "members.program", "members.tier", "members.member",
     "earning.rule",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey",
-    "alipayhk.collectionsetup",
-    "review.providercolumn", "review.dailymail",
+    "review.providercolumn", "review.dailymail", "alipayhk.mappingjob", "alipayhk.collectionsetup",
 ) | _may(
     "add",
     "doors.partnerkey", "review.providercolumn",

@@ -21,6 +21,7 @@ from alipayhk.models import (
     Credential,
     CredentialKey,
     ListedStore,
+    MappingJob,
     Notification,
     PassCall,
     PassUpdate,
@@ -86,6 +87,7 @@ MUTABLE = {
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(CollectionSetup, StoreCollection, ConfirmationRun, ListedStore),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
+    *(MappingJob,),
 }
 # Django's own names, inherited by the staff login.
 INHERITED = {"last_login", "date_joined"}

@@ -18,8 +18,8 @@ from loyalty.earning import rule_sentences
 from loyalty.earning.models import Transaction
 from loyalty.earning.rule_forms import DollarsField, moment_input
 from members.models import Member
-from pms import clock, formats, scoping, story
-from pms.models import Store
+from pms import clock, formats, scoping, store_history, story
+from pms.models import Store, StoreMapping, StoreMove
 
 Typed = TypeVar("Typed")
 Read = TypeVar("Read")
@@ -48,8 +48,9 @@ class CounterForm(forms.Form):
     def __init__(self, typed: Any = None, *, request: HttpRequest, now: datetime, store: str = "") -> None:
         super().__init__(typed, label_suffix="")
         self.now, self.by_id = now, request.user.pk
-        malls = story.visible(request, Store).filter(mall__in=scoping.malls_of(request.user))
-        self.stores = malls.select_related("mall__group__program").order_by("code", "pms_label")
+        self.malls = scoping.malls_of(request.user)
+        seen = story.visible(request, Store).filter(mall__in=self.malls, merged_into=None)
+        self.stores = seen.select_related("mall__group__program").order_by("code", "pms_label")
         self.found: Member | None = None
         self.fields["token"].initial = uuid.uuid4().hex
         self.fields["store"].initial = store
@@ -70,13 +71,21 @@ class CounterForm(forms.Form):
 
     def clean_store(self) -> Store:
         text = self.cleaned_data["store"].strip()
-        named = Q(code__iexact=text) | Q(pms_label__iexact=text)
+        mapped = StoreMapping.objects.filter(label__iexact=text, ended_at=None).values("store")
+        named = Q(code__iexact=text) | Q(pms_label__iexact=text) | Q(pk__in=mapped)
         called = Q(name_en__iexact=text) | Q(name_zh__iexact=text)
         # A code is exact; a name is what the receipt says, and chains have one name in many malls.
-        found = list(self.stores.filter(named)[:2]) or list(self.stores.filter(called)[:2] if text else [])
+        found = self._once_here(named) or (self._once_here(called) if text else [])
         if len(found) != 1:
             raise ValidationError(str(slips.FAULTS["STORE_AMBIGUOUS" if found else "STORE_UNKNOWN"]))
         return self._read(slips.checked_store, found[0])
+
+    def _once_here(self, named: Q) -> list[Store]:
+        """Stores that are or were in the login's malls, two at most; a merged one is what it became."""
+        left = StoreMove.objects.filter(from_mall__in=self.malls).values("store")
+        seen = Store.objects.filter(named, Q(mall__in=self.malls) | Q(pk__in=left)).order_by("pk")
+        rows = seen.select_related("mall__group__program", "merged_into__mall__group__program")[:10]
+        return list({store.merged_into or store: None for store in rows})[:2]
 
     def clean_paid_at(self) -> datetime:
         return self._read(
@@ -86,6 +95,8 @@ class CounterForm(forms.Form):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         store, member = self.cleaned_data.get("store"), self.cleaned_data.get("member")
+        if store and self.cleaned_data.get("paid_at"):
+            self._check_mall(store, self.cleaned_data["paid_at"])
         if store and member:
             named = slips.members_named([member], group_id=store.group_id)
             try:
@@ -93,6 +104,11 @@ class CounterForm(forms.Form):
             except FieldRefused as refused:
                 self.refuse(refused)
         return cleaned
+
+    def _check_mall(self, store: Store, paid_at: datetime) -> None:
+        mall = store_history.mall_on(store, paid_at.astimezone(clock.HONG_KONG).date())
+        if not self.malls.filter(pk=mall.pk).exists():
+            self.refuse(FieldRefused("store", "STORE_OF_ANOTHER_MALL"))
 
     def refuse(self, refused: FieldRefused) -> None:
         self.add_error(FORM_FIELDS.get(refused.field, refused.field), str(slips.FAULTS[refused.code]))

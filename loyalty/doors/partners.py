@@ -148,7 +148,9 @@ def read(body: Mapping[str, Any], *, mall: Mall, now: datetime) -> Slip:
     readers: dict[str, Any] = {
         "number": lambda: slips.read_number(texts["number"]),
         "number_kind": lambda: slips.read_kind(texts["number_kind"]),
-        "store": lambda: slips.Stores(mall, only=texts["store"]).named(texts["store"]),
+        "store": lambda: slips.Stores(mall, only=texts["store"]).named(
+            texts["store"], day=slips.day_of(texts["paid_at"], now=now)
+        ),
         "amount_cents": lambda: _cents(body["amount_cents"]),
         "currency": lambda: _currency(texts["currency"] or "HKD"),
         "paid_at": lambda: slips.read_moment(texts["paid_at"], now=now, needs_zone=True),

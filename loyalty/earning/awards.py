@@ -1,4 +1,4 @@
-"""Gives points for purchases. `earn` judges a new one, `earn_all` many, `complete` one that waited for its store.
+"""Gives points for purchases. `earn` judges a new one, `earn_all` many, `complete` one that was never judged before.
 
 All must run in their caller's atomic block, beside what else becomes true with the award.
 """
@@ -10,6 +10,7 @@ from datetime import datetime
 
 from loyalty.earning import decisions, duplicates, limits, purchases, runs, suspects, tiers, transactions
 from loyalty.earning.decisions import Decision
+from loyalty.earning.duplicates import Held
 from loyalty.earning.models import Award, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.purchases import Found, Purchase
@@ -31,32 +32,46 @@ def earn(*, purchase: Purchase, now: datetime) -> Outcome:
     return earn_all([purchase], now=now)[0]
 
 
-def earn_all(asked: Sequence[Purchase], *, now: datetime) -> list[Outcome]:
+def earn_all(asked: Sequence[Purchase], *, now: datetime, held: Held | None = None) -> list[Outcome]:
     """As `earn` for each in this order, in the same few statements; members' tiers are reviewed at the end.
 
-    Raises `Overtaken`, but never for one alone.
+    Raises `Overtaken`, but never for one alone. `held` is for who has just asked which of their numbers others hold.
     """
     pairs = list(zip(asked, _with_accounts(purchases.find_all(asked), now=now), strict=True))
     outcomes = [runs.waits(purchase, found) for purchase, found in pairs]
     taken = [pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is None]
-    recorded = iter(_record_all(taken, now=now) if taken else [])
+    recorded = iter(_record_all(taken, now=now, held=held) if taken else [])
     return [outcome or next(recorded) for outcome in outcomes]
 
 
 def complete(*, transaction: Transaction, now: datetime) -> Outcome:
     """Judge a transaction that waited for its store, by the rules of its day; the caller holds its row's lock."""
+    waited = find_waited(transaction, now=now)
+    if isinstance(waited, Outcome):
+        return waited
+    purchase, found = waited
+    decision, suspicion = judge_waited(transaction, purchase, found, now=now)
+    outcome = _settle(transaction, found, decision, suspicion, now=now)
+    duplicates.follow(transaction_id=transaction.pk, suspicion=suspicion, points=decision.points, now=now)
+    return outcome
+
+
+def find_waited(transaction: Transaction, *, now: datetime) -> tuple[Purchase, Found] | Outcome:
+    """A purchase that waits, with the store that it can be judged at; else that it waits still."""
     purchase = purchases.of(transaction)
     [found] = _with_accounts([purchases.find(purchase)], now=now)
     if found.store_id is None or not (found.is_store_active and found.is_mall_active):
         return _still_waiting(purchase, transaction.pk)
+    return purchase, found
+
+
+def judge_waited(
+    transaction: Transaction, purchase: Purchase, found: Found, *, now: datetime
+) -> tuple[Decision, Suspicion | None]:
+    """By the rules of its day; what people have looked at already is suspected no more."""
     decision = _decide(purchase, found, now=now)
-    suspicion = suspects.suspect(purchase, found, own_id=transaction.pk) if decision.points else None
-    outcome = _settle(transaction, found, decision, suspicion, now=now)
-    if suspicion:
-        duplicates.open_case(
-            transaction_id=transaction.pk, suspicion=suspicion, points=decision.points, now=now
-        )
-    return outcome
+    is_asked = bool(decision.points) and not duplicates.is_looked_at(transaction)
+    return decision, suspects.suspect(purchase, found, own_id=transaction.pk) if is_asked else None
 
 
 def clear(*, transaction: Transaction, now: datetime) -> Outcome:
@@ -67,12 +82,12 @@ def clear(*, transaction: Transaction, now: datetime) -> Outcome:
 
 
 def find_again(transaction: Transaction, *, now: datetime) -> tuple[Purchase, Found]:
-    """A stored purchase with what is known about it now, at the store it was recorded for."""
-    purchase = purchases.of(transaction)
-    if transaction.store and transaction.store.pms_label:
-        purchase = replace(purchase, store_label=transaction.store.pms_label)
+    """A stored purchase with what is known about it now, at the store it was recorded for, merged or not."""
+    purchase, store = purchases.of(transaction), transaction.store
+    if store:
+        purchase = replace(purchase, store_label=store.pms_label)
     [found] = _with_accounts([purchases.find(purchase, is_new=False)], now=now)
-    return purchase, found
+    return purchase, found._replace(store_id=store.pk) if store else found
 
 
 def _settle(
@@ -108,9 +123,11 @@ def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
     return decisions.decide(purchase, found, now=now)
 
 
-def _record_all(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime) -> list[Outcome]:
+def _record_all(
+    pairs: Sequence[tuple[Purchase, Found]], *, now: datetime, held: Held | None
+) -> list[Outcome]:
     """All are judged and written together; what others hold a number of is lost, and gets nothing."""
-    judged = runs.judge(pairs, now=now)
+    judged = runs.judge(pairs, now=now, held=held)
     foreseen = {one.found.transaction_id for one in judged if one.is_lost}
     lost = transactions.write([_record(one) for one in judged], now=now)
     if len(pairs) > 1 and lost - foreseen:

@@ -7,6 +7,9 @@ from django.utils.translation import gettext_lazy as _
 from loyalty.ledger.models import Posting
 from pms.models import Mall, MallGroup, User
 
+# The reason code of a correction that takes a purchase's store away from it.
+UNPLACED = "STORE_UNMAPPED"
+
 
 class DuplicateCase(models.Model):
     """A purchase that looks like an earlier one, what was done at once, and what was decided."""
@@ -102,8 +105,8 @@ class Correction(models.Model):
     """Points of a purchase taken or given after its award, because staff decided what it was. Never changed.
 
     `points` is what was posted, below zero for what was taken. `uncollected` is what could not be taken; what is
-    given later settles it first, and then it is below zero. A gift to a purchase never judged before keeps its
-    judgement as an award does; else what the award kept still holds.
+    given later settles it first, and then it is below zero. A gift to a purchase that had no judgement that counts
+    keeps its own as an award does; else what the award kept still holds.
     """
 
     class Kind(models.TextChoices):
@@ -160,3 +163,8 @@ class Correction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.points} · {self.transaction_id} (#{self.pk})"
+
+    @property
+    def is_unplacing(self) -> bool:
+        """Its store was found to be the wrong one: no judgement before it counts any more."""
+        return any(entry["code"] == UNPLACED for entry in self.reasons)

@@ -4,8 +4,9 @@ Every later record opens a case. A plain repeat decides itself; what differs or 
 """
 
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -22,18 +23,26 @@ CENTS_PER_DOLLAR = 100
 
 def canonical(number: str) -> str:
     """The form in which numbers are compared: NFKC, no outer blanks, upper case."""
-    return unicodedata.normalize("NFKC", number).strip().upper()
+    return (number if number.isascii() else unicodedata.normalize("NFKC", number)).strip().upper()
 
 
 # Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
 LONGEST_OF_A_TILL = 19
+# Numbers that somebody holds: group, kind and number.
+Held = Set[tuple[int, str, str]]
+# One by one by the index: for many, PostgreSQL would read all the claims there are.
 HELD = """
-SELECT group_id, kind, number, transaction_id FROM earning_numberclaim
-JOIN (SELECT * FROM unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) LIMIT %(all)s)
+SELECT asked.group_id, asked.kind, asked.number, claim.transaction_id
+FROM (SELECT * FROM unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) LIMIT %(all)s)
     AS asked (group_id, kind, number)
-    USING (group_id, kind, number)
+CROSS JOIN LATERAL (
+    SELECT transaction_id FROM earning_numberclaim
+    WHERE group_id = asked.group_id AND kind = asked.kind AND number = asked.number OFFSET 0
+) claim
 """
-OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
+# As plain text: an enumeration's name is looked up anew each time, and the hot path does so for every payment.
+RECEIPT = NumberClaim.Kind.RECEIPT.value
+OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != RECEIPT)
 
 
 def claims(
@@ -44,22 +53,26 @@ def claims(
     One too long for a till is claimed under the other kinds too: whoever comes second with it meets a unique key,
     though one door called it a receipt and the other a payment.
     """
-    claimed = {
-        (kind, canonical(number)): None
-        for kind, number in numbers.items()
-        if kind != NumberClaim.Kind.RECEIPT
-    }
-    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    return list(_claims(tuple(numbers.items()), store, paid_at))
+
+
+# Of a file's row it is asked five times in one batch.
+@lru_cache(maxsize=4096)
+def _claims(
+    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime
+) -> tuple[tuple[str, str], ...]:
+    claimed = {(kind, canonical(number)): None for kind, number in numbers if kind != RECEIPT}
+    receipt = canonical(dict(numbers).get(RECEIPT, ""))
     if receipt:
-        claimed[NumberClaim.Kind.RECEIPT, f"{store or ''}/{_day(paid_at)}/{receipt}"] = None
+        claimed[RECEIPT, f"{store or ''}/{_day(paid_at)}/{receipt}"] = None
     if len(receipt) > LONGEST_OF_A_TILL:
         claimed |= {(kind, receipt): None for kind in OTHER_KINDS}
-    return list(claimed)
+    return tuple(claimed)
 
 
 def looked_up(numbers: Mapping[str, str]) -> str:
     """The receipt number that may be known under another kind; empty if its claims see to that, or there is none."""
-    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    receipt = canonical(numbers.get(RECEIPT, ""))
     return receipt if len(receipt) <= LONGEST_OF_A_TILL else ""
 
 
@@ -78,9 +91,16 @@ def first(found: Iterable[Transaction]) -> Transaction | None:
 
 def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
     """All that may be held already if the purchase is known: its claims, and a till's number among other kinds."""
-    receipt = looked_up(numbers)
+    return list(_asked(tuple(numbers.items()), store, paid_at))
+
+
+@lru_cache(maxsize=4096)
+def _asked(
+    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime
+) -> tuple[tuple[str, str], ...]:
+    receipt = looked_up(dict(numbers))
     others = [(kind, receipt) for kind in OTHER_KINDS] if receipt else []
-    return [*claims(numbers, store=store, paid_at=paid_at), *others]
+    return (*_claims(numbers, store, paid_at), *others)
 
 
 def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
@@ -100,7 +120,7 @@ def _held(wanted: Collection[tuple[int, str, str]]) -> list[tuple[int, str, str,
     values: dict[str, Any] = {
         "all": columns.ALL,
         "group_ids": columns.numbers(group_id for group_id, _kind, _number in asked),
-        "kinds": columns.texts(str(kind) for _group_id, kind, _number in asked),
+        "kinds": columns.texts(kind for _group_id, kind, _number in asked),
         "numbers": columns.texts(number for _group_id, _kind, number in asked),
     }
     with connection.cursor() as cursor:
@@ -143,6 +163,49 @@ def open_case(*, transaction_id: int, suspicion: Suspicion, points: int, now: da
         evidence=evidence,
         now=now,
     )
+
+
+def follow(*, transaction_id: int, suspicion: Suspicion | None, points: int, now: datetime) -> None:
+    """A case that the rules opened follows what they say now that the purchase is judged (again)."""
+    case = DuplicateCase.objects.filter(transaction=transaction_id).first()
+    if case is None and suspicion:
+        open_case(transaction_id=transaction_id, suspicion=suspicion, points=points, now=now)
+    elif case and (case.is_waiting or case.decided_by_id is None):
+        _say_anew(case, suspicion, points, now=now)
+
+
+def _say_anew(case: DuplicateCase, suspicion: Suspicion | None, points: int, *, now: datetime) -> None:
+    case.points_at_stake, case.points_saved, case.cents_saved = points, 0, 0
+    case.state, case.decided_at = DuplicateCase.State.DIFFERENT, now
+    if suspicion:
+        case.earlier_id, case.verdict, case.score = suspicion.earlier_id, suspicion.verdict, suspicion.score
+        case.parts = [part.as_json() for part in suspicion.parts]
+        is_over = suspicion.verdict in AT_ONCE
+        case.state = DuplicateCase.State.SAME if is_over else DuplicateCase.State.OPEN
+        case.decided_at = now if is_over else None
+        case.points_saved = points if is_over else 0
+        case.cents_saved = worth(case.transaction, points) if is_over else 0
+    case.save()
+
+
+def is_looked_at(transaction: Transaction) -> bool:
+    """Whether people have decided what the purchase is."""
+    return DuplicateCase.objects.filter(transaction=transaction, decided_by__isnull=False).exists()
+
+
+def is_anothers(transaction: Transaction) -> bool:
+    """Whether people have decided that another record has the purchase."""
+    same = DuplicateCase.objects.filter(state=DuplicateCase.State.SAME, decided_by__isnull=False)
+    paid = (Transaction.State.EARNED, Transaction.State.FLAGGED)
+    is_it = Q(transaction=transaction) | Q(earlier=transaction, transaction__state__in=paid)
+    return same.filter(is_it).exists()
+
+
+def is_refused_by_rules(transaction: Transaction) -> bool:
+    """Whether it has nothing because the rules alone found it too alike, at the store it was judged at."""
+    blocked = DuplicateCase.objects.filter(verdict=DuplicateCase.Verdict.BLOCKED, decided_by=None)
+    is_duplicate: bool = transaction.state == Transaction.State.DUPLICATE
+    return is_duplicate and blocked.filter(transaction=transaction).exists()
 
 
 # What decides itself: a plain repeat, and what a program wants blocked.

@@ -34,7 +34,8 @@ LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, amount_cents, 
                AS refunds
            FROM earning_refund GROUP BY transaction_id) back ON back.transaction_id = purchase.id
 LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(
-               id, kind, points, uncollected, coalesce(last_refund_id, 0), facts, versions, rooms) ORDER BY id)::text
+               id, kind, points, uncollected, coalesce(last_refund_id, 0), facts, versions, rooms,
+               reasons @> '[{"code": "STORE_UNMAPPED"}]') ORDER BY id)::text
                AS corrections
            FROM earning_correction GROUP BY transaction_id) decided ON decided.transaction_id = purchase.id
 WHERE purchase.member_id %% %(of)s = %(share)s
@@ -172,8 +173,7 @@ def _played(
 ) -> Iterator[Breach]:
     replay = Replay(net=judged.amount_cents, left=judged.points, used=used, rulesets=_ruleset)
     if basis:
-        replay.facts, replay.ruleset, replay.rooms, replay.whole = basis
-        replay.before = replay.whole
+        replay.begin(*basis)
     yield from replay.play(json.loads(judged.refunds or "[]"), json.loads(judged.corrections or "[]"))
 
 

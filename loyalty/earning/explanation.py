@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from loyalty.earning import reasons, rule_sentences, rules, rulesets
-from loyalty.earning.models import Award, Refund, RuleVersion
+from loyalty.earning.models import Award, Correction, Refund, RuleVersion
 from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, Unit, budget_key, facts_from_json, limit_key
 from loyalty.earning.rules import Judgement, Line
 from loyalty.ledger.models import PointAccount, PointEntry
@@ -33,13 +33,13 @@ class Explained:
     judgement: Judgement
 
 
-def of(award: Award) -> Explained | None:
-    """None for an award that kept no facts, such as one for a store of another group."""
-    if not award.facts:
+def of(judged: Award | Correction) -> Explained | None:
+    """None for one that kept no facts, such as one for a store of another group."""
+    if not judged.facts:
         return None
-    facts, ruleset = facts_from_json(award.facts), rulesets.named(award.versions)
-    judgement = rules.judge(facts, ruleset, award.rooms)
-    return Explained(facts=facts, ruleset=ruleset, rooms=award.rooms, judgement=judgement)
+    facts, ruleset = facts_from_json(judged.facts), rulesets.named(judged.versions)
+    judgement = rules.judge(facts, ruleset, judged.rooms)
+    return Explained(facts=facts, ruleset=ruleset, rooms=judged.rooms, judgement=judgement)
 
 
 def both(stored: list[dict[str, object]]) -> list[tuple[str, str]]:
@@ -194,6 +194,7 @@ def _condition(row: Mapping[str, Any]) -> dict[str, object]:
         "MEMBER_OPEN": _("The membership is open"),
         "CONSENT": _("Consent to share payments"),
         "CURRENCY": _("Paid in Hong Kong dollars"),
+        "STORE_OPEN": _("The store was open that day"),
         "STORE_TAKES_PART": _("The store takes part"),
         "TENDER": _("The payment method earns"),
         "ITEM": _("The kind of purchase earns"),

@@ -38,9 +38,14 @@ def first_unmet(checked: Checked) -> Gate | None:
     return None
 
 
-def listed(checked: Checked) -> list[dict[str, object]]:
+def listed(checked: Checked, unmet: Gate | None) -> list[dict[str, object]]:
+    """Each with what it found; `unmet` is the first that is not met, so that all are met without it."""
     return [
-        {"condition": gate.condition, "is_met": gate.is_met(checked), "found": gate.found(checked)}
+        {
+            "condition": gate.condition,
+            "is_met": unmet is None or gate.is_met(checked),
+            "found": gate.found(checked),
+        }
         for gate in GATES
     ]
 
@@ -81,6 +86,13 @@ def _consent_refusal(checked: Checked) -> dict[str, object]:
 def _takes_part(checked: Checked) -> bool:
     facts, base = checked.facts, checked.base
     return not facts.is_store_excluded and (base is None or facts.category not in base.excluded_categories)
+
+
+def _is_tender_taken(checked: Checked) -> bool:
+    """Neither the program's list nor the store's own names it."""
+    facts, base = checked.facts, checked.base
+    is_excluded = base is not None and facts.tender in base.excluded_tenders
+    return not is_excluded and facts.tender not in facts.store_excluded_tenders
 
 
 def _days_late(facts: Facts) -> int | None:
@@ -133,6 +145,12 @@ GATES = (
         refusal=_refuses("CURRENCY_NOT_SUPPORTED"),
     ),
     Gate(
+        "STORE_OPEN",
+        is_met=lambda checked: checked.facts.is_store_open,
+        found=lambda checked: checked.facts.is_store_open,
+        refusal=_refuses("STORE_NOT_OPEN"),
+    ),
+    Gate(
         "STORE_TAKES_PART",
         is_met=_takes_part,
         found=lambda checked: checked.facts.store,
@@ -140,7 +158,7 @@ GATES = (
     ),
     Gate(
         "TENDER",
-        is_met=lambda checked: not checked.base or checked.facts.tender not in checked.base.excluded_tenders,
+        is_met=_is_tender_taken,
         found=lambda checked: checked.facts.tender,
         refusal=_refuses("EXCLUDED_TENDER"),
     ),

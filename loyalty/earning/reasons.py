@@ -1,6 +1,7 @@
 """Why points were given or not: the reason codes with their sentences in English and Traditional Chinese."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -52,6 +53,9 @@ REASONS: dict[str, Reason] = {
         "Below the minimum spend of HK${minimum}.", "未達最低消費 HK${minimum}。", True
     ),
     "EXCLUDED_STORE": Reason("This store does not take part.", "此商戶並不參與積分計劃。", True),
+    "STORE_NOT_OPEN": Reason(
+        "The store was not in the mall on the day of payment.", "付款當日此商戶不在商場營業。", True
+    ),
     "EXCLUDED_TENDER": Reason("This payment method does not earn points.", "此付款方式不可賺取積分。", True),
     "EXCLUDED_ITEM": Reason("This kind of purchase does not earn points.", "此類消費不可賺取積分。", True),
     "NO_CONSENT": Reason(
@@ -90,6 +94,10 @@ REASONS: dict[str, Reason] = {
         "The same purchase has already earned points.", "同一宗消費已獲發積分。", True
     ),
     "CLEARED_AS_SEPARATE": Reason("Confirmed as a separate purchase.", "已確認為另一宗消費。", True),
+    "STORE_UNMAPPED": Reason(
+        "The store was recorded wrongly; its points were taken back.", "商戶登記有誤，已扣回有關積分。", True
+    ),
+    "STORE_MAPPED": Reason("The store has been confirmed.", "商戶資料已確認。", True),
     "PARKED_NO_PASS": Reason("Waiting for the member's pass.", "等待會員卡建立。", False),
     "PARKED_UNKNOWN_STORE": Reason("Waiting for the store to be confirmed.", "等待確認商戶資料。", True),
     "PARKED_NO_TRANSACTION": Reason("Refund waits for its transaction.", "退款等待相應交易。", False),
@@ -248,6 +256,7 @@ class _Known(dict[str, object]):
         return f"{{{key}}}"
 
 
+@lru_cache(maxsize=1024)
 def hong_kong_dollars(cents: int) -> str:
     """`123450` → `1,234.50`."""
     return f"{cents // 100:,}.{cents % 100:02d}"

@@ -108,7 +108,7 @@ PROMISES = (
         FROM earning_correction correction
         JOIN earning_transaction purchase ON purchase.id = correction.transaction_id
         WHERE correction.id = (SELECT max(id) FROM earning_correction one WHERE one.transaction_id = purchase.id)
-            AND (correction.kind = 'TAKE') <> (purchase.state IN ('DUPLICATE', 'HELD'))
+            AND (correction.kind = 'TAKE') <> (purchase.state IN ('DUPLICATE', 'HELD', 'PARKED'))
         ORDER BY purchase.id""",
     ),
     Promise(
@@ -117,7 +117,7 @@ PROMISES = (
         """SELECT one.id, purchase.id, purchase.state FROM earning_duplicatecase one
         JOIN earning_transaction purchase ON purchase.id = one.transaction_id
         WHERE one.state IN ('OPEN', 'ASKED') AND one.verdict IN ('HELD', 'FLAGGED')
-            AND purchase.state <> one.verdict""",
+            AND purchase.state NOT IN (one.verdict, 'PARKED')""",
     ),
     # Tied by a case, by two cases to one earlier record, or by a case to a record that another one ties.
     Promise(

@@ -1,6 +1,6 @@
 """What a rule version says, as plain values: to whom, where, when, how much, how often. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -152,6 +152,9 @@ class Facts:
     submitted_at: datetime | None = None
     manual_window_days: int | None = None
     is_consent_needed: bool = True
+    # In the mall on the day of payment, from its first day to its last.
+    is_store_open: bool = True
+    store_excluded_tenders: Sequence[str] = ()
     # Every schedule, limit and hold asks for it.
     paid_in_hong_kong: datetime = field(init=False, repr=False, compare=False)
 
@@ -160,13 +163,21 @@ class Facts:
 
 
 _KEPT = tuple(each.name for each in fields(Facts) if each.init)
+# Left out where they are what they nearly always are: a million awards keep their facts.
+_USUAL: Mapping[str, object] = {"is_store_open": True, "store_excluded_tenders": ()}
 _MOMENTS = ("paid_at", "first_consent_at", "submitted_at")
 
 
 def facts_as_json(facts: Facts) -> dict[str, object]:
     """What an award keeps, so that every later judgement sees the same."""
     values = {name: getattr(facts, name) for name in _KEPT}
-    return values | {name: values[name].isoformat() for name in _MOMENTS if values[name]}
+    for name, usual in _USUAL.items():
+        if values[name] == usual:
+            del values[name]
+    for name in _MOMENTS:
+        if values[name]:
+            values[name] = values[name].isoformat()
+    return values
 
 
 def facts_from_json(kept: Mapping[str, Any]) -> Facts:

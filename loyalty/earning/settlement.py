@@ -17,7 +17,7 @@ from loyalty.earning.reasons import reason
 from loyalty.earning.standing import Basis, Standing
 from loyalty.ledger import postings
 from loyalty.ledger.models import PointAccount
-from loyalty.ledger.postings import NewLot
+from loyalty.ledger.postings import NewLot, Posted
 
 # Between a number that two purchases really share and the row that came second with it.
 TOLD_APART = "#"
@@ -43,8 +43,8 @@ def withhold(*, transaction: Transaction, state: str, now: datetime) -> None:
                 transaction=transaction, points=0, reasons=[told], conditions=[], awarded_at=now
             )
     elif transaction.state not in (Transaction.State.DUPLICATE, Transaction.State.HELD):
-        _take(transaction, standing.of(transaction), told, now=now)
-    _become(transaction, state, now=now)
+        take(transaction, standing.of(transaction), told, now=now)
+    become(transaction, state, now=now)
 
 
 def grant(*, transaction: Transaction, state: str = "", now: datetime) -> None:
@@ -63,7 +63,7 @@ def grant(*, transaction: Transaction, state: str = "", now: datetime) -> None:
     if gives or state or transaction.state == Transaction.State.FLAGGED:
         earned = standing.of(transaction).earned
         has_points = Transaction.State.EARNED if earned else Transaction.State.NOTHING
-        _become(transaction, (state if earned else "") or has_points, now=now)
+        become(transaction, (state if earned else "") or has_points, now=now)
 
 
 def worth_now(transaction: Transaction) -> int:
@@ -118,14 +118,15 @@ def _claim(transaction: Transaction, kind: str, number: str) -> None:
     )
 
 
-def _become(transaction: Transaction, state: str, *, now: datetime) -> None:
-    """Net spend towards tiers follows the state."""
+def become(transaction: Transaction, state: str, *, now: datetime) -> None:
+    """Net spend towards tiers follows the state. The caller holds the account's lock."""
     transaction.state = state
     transaction.save(update_fields=["state"])
     tiers.review(member_id=transaction.member_id, now=now)
 
 
-def _take(transaction: Transaction, stands: Standing, told: dict[str, object], *, now: datetime) -> None:
+def take(transaction: Transaction, stands: Standing, told: dict[str, object], *, now: datetime) -> int:
+    """Take back what is left, as far as the program's policy goes; returns how many points were taken."""
     account = postings.lock(member_id=transaction.member_id)
     share = (
         shares.NOTHING_TAKEN
@@ -152,13 +153,28 @@ def _take(transaction: Transaction, stands: Standing, told: dict[str, object], *
         reasons=[told, *([reason("UNCOLLECTED", points=missed)] if missed else [])],
         now=now,
     )
+    return share.points
 
 
 def _give(transaction: Transaction, stands: Standing, *, now: datetime) -> None:
-    """By what was kept when it was judged; one that never was is judged now, by the rules of its day."""
+    """By what was kept when it was judged; one that no judgement counts for is judged now, by the rules of its day."""
     purchase, found = awards.find_again(transaction, now=now)
     account = postings.lock(member_id=transaction.member_id)
     decision = None if stands.basis else _judged(transaction, purchase, found, now=now)
+    give(transaction, stands, account, found, decision, reason("CLEARED_AS_SEPARATE"), now=now)
+
+
+def give(
+    transaction: Transaction,
+    stands: Standing,
+    account: PointAccount,
+    found: Found,
+    decision: Decision | None,
+    told: dict[str, object],
+    *,
+    now: datetime,
+) -> Posted | None:
+    """What the net deserves, by a new `decision` or else by the judgement that counts, less what is owed."""
     basis = stands.basis or _basis(decision)
     if basis is None:
         raise StoreUnknown
@@ -173,17 +189,18 @@ def _give(transaction: Transaction, stands: Standing, *, now: datetime) -> None:
         raise MembershipOver
     if decision and decision.points:
         limits.consume(limits.taken(account.pk, decision.judgement.uses))
-    posting_id = _post(transaction, account, found, lots, now=now) if lots else None
+    posted = _post(transaction, account, found, lots, now=now) if lots else None
     _correct(
         transaction,
         Correction.Kind.GIVE,
         points=due - settled,
         uncollected=-settled,
-        posting_id=posting_id,
-        reasons=[*(decision.judgement.reasons if decision else []), reason("CLEARED_AS_SEPARATE")],
+        posting_id=posted.posting_id if posted else None,
+        reasons=[*(decision.judgement.reasons if decision else []), told],
         judged=decision,
         now=now,
     )
+    return posted
 
 
 def _judged(transaction: Transaction, purchase: Purchase, found: Found, *, now: datetime) -> Decision:
@@ -220,7 +237,7 @@ def _as_much(lots: Iterable[NewLot], points: int) -> list[NewLot]:
 
 def _post(
     transaction: Transaction, account: PointAccount, found: Found, lots: list[NewLot], *, now: datetime
-) -> int:
+) -> Posted:
     assert found.issued_id is not None  # opened by find_again
     if any(lot.is_held for lot in lots):
         postings.open_pending(account=account, now=now)
@@ -232,7 +249,7 @@ def _post(
         lots=lots,
         source=_source(transaction),
         now=now,
-    ).posting_id
+    )
 
 
 def _source(transaction: Transaction) -> str:

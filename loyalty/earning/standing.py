@@ -1,4 +1,4 @@
-"""What a purchase's points stand on now: its award, or the correction that first judged it, less what was taken."""
+"""What a purchase's points stand on now: its award, or the correction that judged it since, less what was taken."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def of(transaction: Transaction) -> Standing:
     """The caller holds the lock of the member's account."""
     award = Award.objects.get(transaction=transaction)
     corrections = list(Correction.objects.filter(transaction=transaction).order_by("pk"))
-    judged = next((one for one in corrections if one.facts), award if award.facts else None)
+    judged = judgement(award, corrections)
     taken = transaction.refunds.aggregate(
         points=Sum("points", default=0),
         missed=Sum("uncollected", default=0),
@@ -67,7 +67,7 @@ def of(transaction: Transaction) -> Standing:
     ]
     return Standing(
         award=award,
-        basis=_basis(judged) if judged else None,
+        basis=_basis(judged) if judged and judged.facts else None,
         earned=award.points + sum(one.points - one.uncollected for one in corrections),
         refunded=taken["points"] + taken["missed"],
         refunded_cents=taken["cents"],
@@ -76,6 +76,23 @@ def of(transaction: Transaction) -> Standing:
         is_taken=bool(corrections) and corrections[-1].kind == Correction.Kind.TAKE,
         posting_id=next((posting for posting in reversed(postings) if posting), None),
     )
+
+
+def judgement(award: Award | None, corrections: Sequence[Correction]) -> Award | Correction | None:
+    """The latest judgement, `corrections` being in their order; None while it waits for its store again."""
+    counts: Award | Correction | None = award
+    for one in corrections:
+        if one.is_unplacing:
+            counts = None
+        elif one.facts:
+            counts = one
+    return counts
+
+
+def judgement_of(transaction: Transaction) -> Award | Correction | None:
+    """As `judgement`, without a lock."""
+    award: Award | None = getattr(transaction, "award", None)
+    return judgement(award, sorted(transaction.corrections.all(), key=lambda one: one.pk))
 
 
 def moved_by_hand(transaction: Transaction) -> int:

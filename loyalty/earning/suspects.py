@@ -33,9 +33,10 @@ _ALIKE = """
     AND NOT (asked.has_acquirer AND acquirer_number <> '')
 """
 CANDIDATES = f"""
-SELECT asked.place, earlier.id, earlier.member_id, earlier.store_id, store.merchant_id, earlier.amount_cents,
-       earlier.paid_at, coalesce(held.user_id, ''), coalesce(held.wallet, ''), earlier.channel, earlier.tender,
-       earlier.payment_number, earlier.mainland_number, earlier.acquirer_number, earlier.receipt_number
+SELECT asked.place, earlier.id, earlier.member_id, coalesce(store.merged_into_id, store.id), store.merchant_id,
+       earlier.amount_cents, earlier.paid_at, coalesce(held.user_id, ''), coalesce(held.wallet, ''),
+       earlier.channel, earlier.tender, earlier.payment_number, earlier.mainland_number,
+       earlier.acquirer_number, earlier.receipt_number
 FROM (SELECT * FROM unnest(%(places)s::int[], %(member_ids)s::bigint[], %(store_ids)s::bigint[], %(amounts)s::bigint[],
         %(sinces)s::timestamptz[], %(untils)s::timestamptz[], %(currencies)s::text[], %(group_ids)s::bigint[],
         %(own_ids)s::bigint[], %(have_payment)s::boolean[], %(have_mainland)s::boolean[],

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from loyalty.earning import reasons, rulesets, standing
-from loyalty.earning.models import Award, Refund, Transaction
+from loyalty.earning import explanation, reasons, rulesets, standing
+from loyalty.earning.explanation import Explained
+from loyalty.earning.models import Award, Correction, Refund, Transaction
 from pms.clock import HONG_KONG
 
 Document = dict[str, object]
@@ -14,7 +15,7 @@ def explained(purchase: Transaction) -> Document:
 
     What a decision of staff took back since is not in them, what it gave is.
     """
-    award: Award | None = getattr(purchase, "award", None)
+    judged = standing.judgement_of(purchase)
     refunds = purchase.refunds.order_by("refunded_at", "pk")
     return {
         "numbers": purchase.numbers,
@@ -24,7 +25,7 @@ def explained(purchase: Transaction) -> Document:
         "currency": purchase.currency,
         "paid_at": purchase.paid_at.astimezone(HONG_KONG).isoformat(),
         "store": purchase.store.code or purchase.store.pms_label if purchase.store else None,
-        **(_judgement(award, standing.earned(purchase)) if award else _unjudged(purchase)),
+        **(_judgement(judged, standing.earned(purchase)) if judged else _unjudged(purchase)),
         "refunds": [_refund(refund) for refund in refunds],
     }
 
@@ -46,22 +47,34 @@ def unjudged_code(purchase: Transaction) -> str:
     return "HELD_AS_DUPLICATE" if purchase.state == Transaction.State.HELD else "CONFIRMED_DUPLICATE"
 
 
-def _judgement(award: Award, earned: int) -> Document:
-    pending = min(award.pending_points, earned)
+def conditions(judged: Award | Correction, one: Explained | None) -> list[dict[str, object]]:
+    """As the award kept them; a correction keeps what they follow from."""
+    if isinstance(judged, Award):
+        return list(judged.conditions)
+    return list(one.judgement.conditions) if one else []
+
+
+def _judgement(judged: Award | Correction, earned: int) -> Document:
+    one = explanation.of(judged)
+    pending = min(judged.pending_points, earned) if isinstance(judged, Award) else 0
     return {
         "points": earned - pending,
         "pending": pending,
         "earned": earned,
-        "counted_cents": award.counted_cents,
-        "rules": award.lines,
+        "counted_cents": judged.counted_cents if isinstance(judged, Award) else _counted(one),
+        "rules": judged.lines,
         "rules_in_force": [
             {"rule": terms.code, "version": terms.version, "english": terms.name_en, "chinese": terms.name_zh}
-            for terms in rulesets.named(award.versions)
+            for terms in rulesets.named(judged.versions)
         ],
-        "limits": award.rooms,
-        "conditions": award.conditions,
-        "reasons": told(award.reasons),
+        "limits": judged.rooms,
+        "conditions": conditions(judged, one),
+        "reasons": told(judged.reasons),
     }
+
+
+def _counted(one: Explained | None) -> int:
+    return one.judgement.counted_cents if one else 0
 
 
 def _unjudged(purchase: Transaction) -> Document:

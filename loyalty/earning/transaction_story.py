@@ -6,7 +6,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from loyalty.earning import explanation, reasons, rule_sentences, standing, transaction_document
-from loyalty.earning.models import Award, NumberClaim, Refund, RuleVersion, Transaction
+from loyalty.earning.explanation import Explained
+from loyalty.earning.models import Award, Correction, NumberClaim, Refund, RuleVersion, Transaction
+from loyalty.earning.rule_terms import Kind
 from loyalty.ledger.models import PointEntry
 from pms import formats, story
 from pms.story import Panel
@@ -14,11 +16,13 @@ from pms.story import Panel
 TONES = {
     "EARNED": "good", "NOTHING": "quiet", "HELD": "wait", "FLAGGED": "warn", "PARKED": "wait", "DUPLICATE": "bad",
 }  # fmt: skip
+KINDS = {"TAKE": "bad", "GIVE": "good"}
 
 
 @story.tells("earning.transaction", 10)
 def what(request: HttpRequest, purchase: Transaction) -> Panel:
     award = award_of(purchase)
+    held = award.pending_points if award and standing.judgement_of(purchase) == award else 0
     store = (
         story.link(request, purchase.store, formats.name_of(purchase.store))
         if purchase.store
@@ -27,7 +31,7 @@ def what(request: HttpRequest, purchase: Transaction) -> Panel:
     return story.facts(_("What happened"), [
         (_("Amount"), formats.big(formats.money(purchase.amount_cents, purchase.currency))),
         (_("Points"), formats.big(formats.signed(standing.earned(purchase)) if award else formats.NOTHING)),
-        *([(_("Of these on hold"), formats.points(award.pending_points))] if award and award.pending_points else []),
+        *([(_("Of these on hold"), formats.points(held))] if held else []),
         (_("Member"), story.link(request, purchase.member)),
         (_("Store"), store),
         (_("Mall"), formats.name_of(purchase.mall)),
@@ -40,34 +44,52 @@ def what(request: HttpRequest, purchase: Transaction) -> Panel:
 
 @story.tells("earning.transaction", 20)
 def why(request: HttpRequest, purchase: Transaction) -> Panel:
-    award = award_of(purchase)
-    if award is None:
+    judged = standing.judgement_of(purchase)
+    if judged is None:
         stored = [reasons.reason(transaction_document.unjudged_code(purchase))]
         return Panel(
             title=_("Why no points yet"), template="why", content={"reasons": explanation.both(stored)}
         )
-    one = explanation.of(award)
+    one = explanation.of(judged)
+    met = transaction_document.conditions(judged, one)
+    version = _version(judged, one)
     content = {
-        "reasons": explanation.both(award.reasons),
-        "conditions": explanation.conditions(award.conditions),
-        "rules": explanation.rule_conditions(award.conditions, one),
-        "rule": _rule(award.rule_version) if award.rule_version else "",
+        "reasons": explanation.both(judged.reasons),
+        "conditions": explanation.conditions(met),
+        "rules": explanation.rule_conditions(met, one),
+        "rule": _rule(version) if version else "",
     }
     return Panel(title=_("Why these points"), template="why", content=content, key="why")
 
 
 @story.tells("earning.transaction", 22)
 def lines(request: HttpRequest, purchase: Transaction) -> Panel | None:
-    award = award_of(purchase)
-    one = explanation.of(award) if award and award.points else None
-    return explanation.lines(request, one) if one else None
+    judged = standing.judgement_of(purchase)
+    one = explanation.of(judged) if judged else None
+    return explanation.lines(request, one) if one and one.judgement.points else None
 
 
 @story.tells("earning.transaction", 24)
 def limits(request: HttpRequest, purchase: Transaction) -> Panel | None:
-    award = award_of(purchase)
-    one = explanation.of(award) if award else None
+    judged = standing.judgement_of(purchase)
+    one = explanation.of(judged) if judged else None
     return explanation.limits(request, one) if one else None
+
+
+@story.tells("earning.transaction", 26)
+def corrections(_request: HttpRequest, purchase: Transaction) -> Panel | None:
+    """What decisions of staff moved since: duplicates, and stores mapped wrongly."""
+    language = "zh-hant" if formats.is_chinese() else "en"
+    rows = [
+        [formats.moment(one.corrected_at), formats.pill(KINDS[one.kind], one.get_kind_display()),
+         formats.signed(one.points), formats.number(one.uncollected),
+         " ".join(reasons.sentences(one.reasons, language))]
+        for one in purchase.corrections.order_by("pk")
+    ]  # fmt: skip
+    headings = [
+        (_("Corrected"), ""), (_("Kind"), ""), (_("Points"), "number"), (_("Not collected"), "number"), (_("Why"), ""),
+    ]  # fmt: skip
+    return story.table(_("Corrections"), headings, rows, empty="") if rows else None
 
 
 @story.tells("earning.transaction", 30)
@@ -147,6 +169,14 @@ def award_of(purchase: Transaction) -> Award | None:
 def _reported(purchase: Transaction) -> str:
     words = " · ".join(filter(None, (purchase.merchant_name, purchase.store_label, purchase.merchant_id)))
     return _("unknown: %(reported)s") % {"reported": words or formats.NOTHING}
+
+
+def _version(judged: Award | Correction, one: Explained | None) -> RuleVersion | None:
+    """The version of the base rule it was judged by."""
+    if isinstance(judged, Award):
+        return judged.rule_version
+    base = next((terms.version_id for terms in one.ruleset if terms.kind == Kind.BASE), None) if one else None
+    return RuleVersion.objects.select_related("rule").filter(pk=base or 0).first()
 
 
 def _rule(version: RuleVersion) -> str:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loyalty.earning import decisions, purchases, rules, rulesets, runs
+from loyalty.earning.duplicates import Held
 from loyalty.earning.models import BudgetUse, CapUse, RuleVersion, Transaction
 from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.rule_terms import Facts, Kind, Occasion, RuleTerms, Unit
 from loyalty.earning.rules import Judgement
 from loyalty.ledger.postings import NewLot
 from members.models import Pass, Program, Tier
+from pms import store_history
 from pms.clock import HONG_KONG
 from pms.models import Mall, Store
 
@@ -86,26 +88,31 @@ def try_purchase(purchase: Purchase) -> Trial:
     return Trial(facts=facts, judgement=judgement, lots=lots, ruleset=ruleset, rooms=rooms)
 
 
-def foresee(asked: Sequence[Purchase], *, now: datetime, tried: Counter[tuple[int, str]]) -> list[int]:
-    """The points, on hold or not, that `awards.earn_all` would give for these; `tried` is what earlier ones took."""
-    found = [_with_account(one) for one in purchases.find_all(asked, is_trial=True)]
+def foresee(
+    asked: Sequence[Purchase], *, now: datetime, tried: Counter[tuple[int, str]], held: Held
+) -> list[int]:
+    """The points, on hold or not, that `awards.earn_all` would give for these; `tried` is what earlier ones took.
+
+    `held` are those of their numbers that others hold.
+    """
+    found = [with_account(one) for one in purchases.find_all(asked, is_trial=True)]
     pairs = list(zip(asked, found, strict=True))
     taken = [pair for pair in pairs if runs.waits(*pair) is None]
-    judged = {id(one.purchase): one.points for one in runs.judge(taken, now=now, tried=tried)}
+    judged = {id(one.purchase): one.points for one in runs.judge(taken, now=now, tried=tried, held=held)}
     return [judged.get(id(purchase), 0) for purchase in asked]
 
 
-def _with_account(found: Found) -> Found:
+def with_account(found: Found) -> Found:
     """Limits of a member without an account are kept under a number that no account has."""
     return found if found.account_id else found._replace(account_id=-(found.member_id or 0))
 
 
-def in_force(program: Program, at: datetime) -> list[RuleTerms]:
+def in_force(program: Program, at: datetime) -> Sequence[RuleTerms]:
     newest = (
         RuleVersion.objects.filter(rule__program=program).order_by("-pk").values_list("pk", flat=True).first()
     )
     if newest is None:
-        return []
+        return ()
     return rulesets.in_force(program_id=program.pk, newest_version_id=newest, at=at)
 
 
@@ -125,14 +132,17 @@ def _facts(payment: Payment, program: Program, wallet_pass: Pass | None) -> Fact
     store = payment.store
     if store is None:
         return replace(
-            facts, store="", category=payment.category, mall=payment.mall.tag, is_store_excluded=False
-        )
+            facts, store="", category=payment.category, mall=payment.mall.tag, is_store_excluded=False,
+            is_store_open=True, store_excluded_tenders=(),
+        )  # fmt: skip
     return replace(
         facts,
         store=store.code or store.pms_label,
         category=store.category,
-        mall=store.mall.tag,
+        mall=store_history.mall_on(store, facts.paid_in_hong_kong.date()).tag,
         is_store_excluded=store.is_excluded,
+        is_store_open=store.is_open_on(facts.paid_in_hong_kong.date()),
+        store_excluded_tenders=store.excluded_tenders or (),
     )
 
 

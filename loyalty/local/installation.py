@@ -11,7 +11,7 @@ from pathlib import Path
 from loyalty.local import processes
 from loyalty.local.environment import ROOT
 from loyalty.local.home import Home
-from loyalty.local.postgres import APP, OWNER, Postgres
+from loyalty.local.postgres import APP, OWNER, SETTINGS, THROWN_AWAY, Postgres
 from loyalty.local.processes import Service, Supervisor
 from loyalty.local.valkey import Valkey
 
@@ -75,7 +75,10 @@ class Installation:
 
     def _start_postgres(self) -> None:
         server = Postgres(
-            folder=self.home.path / "postgres", runtime=self.runtime, log=self.home.logs / "postgres.log"
+            folder=self.home.path / "postgres",
+            runtime=self.runtime,
+            log=self.home.logs / "postgres.log",
+            settings=SETTINGS | (THROWN_AWAY if self.command == "test" else {}),
         )
         is_new = server.prepare()
         service = server.service()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +25,9 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "timezone": "UTC",
 }
+# The tests' server is thrown away with them: it need not outlive a power cut, nor clean up behind itself. Its disk is
+# then idle, where a slow one had tests wait for minutes.
+THROWN_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
 # The app may use what the owner makes; migrations take back UPDATE and DELETE where rows are never changed.
 # Said in template1, so that every database made later carries it.
 DEFAULT_PRIVILEGES = f"""
@@ -39,8 +43,10 @@ class PostgresFailed(Exception):
 class Postgres:
     """One cluster in `folder`; its socket and, if need be, a readable copy of its binaries in `runtime`."""
 
-    def __init__(self, *, folder: Path, runtime: Path, log: Path) -> None:
-        self.folder, self.runtime, self.log = folder, runtime, log
+    def __init__(
+        self, *, folder: Path, runtime: Path, log: Path, settings: Mapping[str, str] = SETTINGS
+    ) -> None:
+        self.folder, self.runtime, self.log, self.settings = folder, runtime, log, settings
         self.account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self.socket = runtime / "postgres"
 
@@ -58,7 +64,7 @@ class Postgres:
         return is_new
 
     def service(self) -> Service:
-        settings = [word for name, text in SETTINGS.items() for word in ("-c", f"{name}={text}")]
+        settings = [word for name, text in self.settings.items() for word in ("-c", f"{name}={text}")]
         return Service(
             name="postgres",
             command=[

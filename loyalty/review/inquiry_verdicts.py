@@ -7,7 +7,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, override
 
-from loyalty.earning import reasons, settlement, transaction_document, transaction_story
+from loyalty.earning import reasons, settlement, standing, transaction_document, transaction_story
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.earning.reasons import REASONS
 from loyalty.review.inquiries import Understood
@@ -127,9 +127,9 @@ def _nothing_earned(purchase: Transaction) -> str:
 
 
 def _stored(purchase: Transaction) -> list[dict[str, object]]:
-    award = transaction_story.award_of(purchase)
-    if award and purchase.state != State.HELD:
-        return list(award.reasons)
+    judged = standing.judgement_of(purchase)
+    if judged and purchase.state != State.HELD:
+        return list(judged.reasons)
     return [reasons.reason(transaction_document.unjudged_code(purchase))]
 
 

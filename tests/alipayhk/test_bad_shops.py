@@ -204,6 +204,7 @@ def test_trap_12_every_condition_is_reported_also_those_that_are_false_or_zero(m
         "MEMBER_OPEN": True,
         "CONSENT": True,
         "CURRENCY": True,
+        "STORE_OPEN": True,
         "STORE_TAKES_PART": False,
         "TENDER": True,
         "ITEM": True,

@@ -14,6 +14,7 @@ from alipayhk.models import (
     Circuit,
     Credential,
     CredentialKey,
+    MappingJob,
     Notification,
     PassCall,
     PassUpdate,
@@ -22,7 +23,7 @@ from alipayhk.models import (
 )
 from tests.factories.moment import MOMENT
 from tests.factories.people import PassFactory
-from tests.factories.places import MallFactory
+from tests.factories.places import MallFactory, StoreMappingFactory
 
 
 @cache
@@ -154,3 +155,17 @@ class UploadBatchFactory(DjangoModelFactory[UploadBatch]):
     state = UploadBatch.State.DONE
     raw_answer = b"{}"
     fetched_at = MOMENT
+
+
+class MappingJobFactory(DjangoModelFactory[MappingJob]):
+    class Meta:
+        model = MappingJob
+
+    mapping = factory.SubFactory(StoreMappingFactory)
+    store = factory.SelfAttribute("mapping.store")
+    group = factory.SelfAttribute("mapping.group")
+    mall = factory.SelfAttribute("mapping.store.mall")
+    label = factory.SelfAttribute("mapping.label")
+    kind = MappingJob.Kind.MAP
+    asked_at = MOMENT
+    moved_at = MOMENT

@@ -129,6 +129,8 @@ def locked() -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT classid::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            " AND classid = ANY(%s)",
+            [[purchases.AMOUNT_LOCK, purchases.MEMBER_LOCK]],
         )
         return {lock for (lock,) in cursor.fetchall()}
 

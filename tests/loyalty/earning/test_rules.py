@@ -130,7 +130,7 @@ def test_a_clean_purchase_earns_and_lists_every_condition_as_met() -> None:
 
     assert (judgement.points, judgement.counted_cents, codes(judgement)) == (138, 13890, ["EARNED_BASE"])
     assert all(entry["is_met"] is True for entry in judgement.conditions)
-    assert len(judgement.conditions) == 10
+    assert len(judgement.conditions) == 11
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_the_first_condition_that_fails_is_the_reason(changed: dict[str, object]
     judgement = rules.judge(replace(FACTS, **changed), [PLAIN], {})  # type: ignore[arg-type]
 
     assert (judgement.points, codes(judgement)) == (0, [code])
-    assert len(judgement.conditions) == 10
+    assert len(judgement.conditions) == 11
 
 
 def test_the_joining_grace_reaches_back_exactly_its_days() -> None:

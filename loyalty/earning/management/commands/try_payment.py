@@ -7,7 +7,7 @@ from typing import Any
 
 from loyalty.earning import reasons, trials
 from loyalty.earning.trials import Payment, Trial, TrialRefused
-from pms import clock
+from pms import clock, store_labels
 from pms.models import Mall, Store
 from pms.operator_command import OperatorCommand
 
@@ -46,7 +46,7 @@ def _payment(options: dict[str, Any]) -> Payment:
     if mall is None:
         raise TrialRefused(f"{options['mall']} is not the tag of a mall.")
     stores = Store.objects.filter(group_id=mall.group_id).select_related("mall")
-    store = stores.filter(pms_label=options["store"]).first() if options["store"] else None
+    store = store_labels.named(group_id=mall.group_id, label=options["store"] or "")
     if options["store"] and store is None:
         raise TrialRefused(f"{options['store']} is not the PMS label of a store of this group.")
     if options["category"] and not stores.filter(category=options["category"]).exists():
