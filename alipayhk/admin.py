@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from alipayhk import (
+    collection_screens,  # noqa: F401  (registers its screens)
     credential_screens,  # noqa: F401  (registers its screens)
     deliveries_today,
     delivery_story,

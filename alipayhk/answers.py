@@ -4,7 +4,7 @@ Codes are compared literally, in the pages' own misspellings and as they should 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from alipayhk.payloads import PassAnswer
@@ -32,6 +32,8 @@ class Verdict:
 
 
 SUCCESS = "SUCCESS"
+# Stands where a card's ID would, so that nobody misses one in the answer.
+NO_CARD = "-"
 CODES = {
     SUCCESS: Outcome.DONE,
     "PASS_HAS_EXIT": Outcome.EXISTS,
@@ -85,6 +87,11 @@ def judge(answer: PassAnswer, *, pass_id: str) -> Verdict:
     if expected is None:
         return _unlisted(answer)
     return _failed(answer, expected, is_creation=not pass_id)
+
+
+def judge_plain(answer: PassAnswer) -> Verdict:
+    """Judge a verified answer to a call that concerns no card: done, unknown, or refused for good."""
+    return judge(replace(answer, pass_id=""), pass_id=NO_CARD)
 
 
 def unknown(code: str, *, is_alarming: bool = True) -> Verdict:

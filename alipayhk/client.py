@@ -31,10 +31,12 @@ from alipayhk.transport import RawAnswer
 CREATE_PASS = "/api/open/alipay/v1/ipass/pass/manage/createPass"
 UPDATE_PASS = "/api/open/alipay/v1/ipass/pass/manage/updatePass"
 QUERY_BILLS = "/api/open/alipayhk/businessdistrict/bill/query"
+SAVE_STORE = "/api/open/alipayhk/businessdistrict/circleStore/save"
+QUERY_STORES = "/api/open/alipayhk/businessdistrict/circleStore/queryPage"
 # One call, from its first byte to the last of its answer.
 TOTAL_SECONDS = 5.0
 OLDEST_ANSWER = timedelta(minutes=10)
-# A batch holds many payments, a card one answer.
+# A batch holds many payments and a page many stores, a card one answer.
 LARGEST_BATCH = 1024 * 1024
 LONGEST_RETRY_AFTER = 1800.0
 _SECONDS = re.compile(r"[0-9]{1,9}")
@@ -132,6 +134,16 @@ def query_bills(caller: Caller, body: bytes, *, now: datetime) -> Answer:
     It only reads, so it may be repeated freely. The body holds the member's access token: it is kept nowhere.
     """
     return _call(caller, QUERY_BILLS, body, now, largest=LARGEST_BATCH)
+
+
+def save_store(caller: Caller, body: bytes, *, now: datetime) -> Answer:
+    """Hand over one store; `body` from `store_payloads`. Raises OutcomeUnknown."""
+    return _call(caller, SAVE_STORE, body, now)
+
+
+def query_stores(caller: Caller, body: bytes, *, now: datetime) -> Answer:
+    """Read one page of the stores AlipayHK lists; it may be repeated freely. Raises OutcomeUnknown."""
+    return _call(caller, QUERY_STORES, body, now, largest=LARGEST_BATCH)
 
 
 def _keys(credential: Credential) -> tuple[list[CredentialKey], list[CredentialKey]]:

@@ -4,6 +4,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from alipayhk.collection_models import CollectionCall as CollectionCall
+from alipayhk.collection_models import CollectionSetup as CollectionSetup
+from alipayhk.collection_models import ConfirmationRun as ConfirmationRun
+from alipayhk.collection_models import ListedStore as ListedStore
+from alipayhk.collection_models import StoreCollection as StoreCollection
 from alipayhk.mapping_models import MappingJob as MappingJob
 from alipayhk.pass_models import PassCall as PassCall
 from alipayhk.pass_models import PassUpdate as PassUpdate

@@ -67,10 +67,10 @@ def call(claimed: Claimed, line: Line, claimed_at: float) -> Called:
         body = _body(claimed, line)
         answer = _send(claimed, line, body, seconds_since=began - claimed_at)
         verdict = answers.judge(answer.result, pass_id=claimed.external_id)
-        heard = _heard(answer)
+        heard = heard_of(answer)
     except OutcomeUnknown as error:
         verdict = answers.unknown(error.code, is_alarming=error.is_alarming)
-        heard = _half_heard(error)
+        heard = half_heard(error)
     except payloads.WordUnknown as error:
         verdict = Verdict(outcome=Outcome.PERMANENT_TEMPLATE, code="PLACEHOLDER_UNKNOWN", is_alarming=True)
         heard = Heard(detail=str(error)[:255])
@@ -84,7 +84,7 @@ def call(claimed: Claimed, line: Line, claimed_at: float) -> Called:
         verdict=verdict,
         api=api,
         duration_ms=round((time.monotonic() - began) * 1000),
-        request_body=_text(body),
+        request_body=cut(body),
         heard=heard,
     )
 
@@ -136,24 +136,25 @@ def _body(claimed: Claimed, line: Line) -> bytes:
     )
 
 
-def _heard(answer: Answer) -> Heard:
+def heard_of(answer: Answer) -> Heard:
     return Heard(
-        answer_body=_text(answer.body),
+        answer_body=cut(answer.body),
         http_status=answer.http_status,
-        detail=_text(answer.result.message.encode())[:255],
+        detail=cut(answer.result.message.encode())[:255],
         tracer_id=answer.tracer_id,
         wait_seconds=answer.wait_seconds,
     )
 
 
-def _half_heard(error: OutcomeUnknown) -> Heard:
+def half_heard(error: OutcomeUnknown) -> Heard:
     return Heard(
-        answer_body=_text(error.answer_body),
+        answer_body=cut(error.answer_body),
         http_status=error.http_status,
         tracer_id=error.tracer_id,
         wait_seconds=error.wait_seconds,
     )
 
 
-def _text(content: bytes) -> str:
+def cut(content: bytes) -> str:
+    """A body as it may be kept."""
     return content[:LONGEST_KEPT].decode(errors="replace").replace("\x00", "\ufffd")

@@ -7,11 +7,11 @@ No call is made inside an atomic block of its own.
 import os
 import threading
 import time
-from collections import Counter
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from functools import lru_cache
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import lru_cache, partial
 
 from alipayhk import circuit, pass_calls, pass_queue, pass_results
+from alipayhk.crew import Crew
 from alipayhk.models import Credential
 from alipayhk.pass_calls import Called, Line
 from alipayhk.pass_queue import Claimed
@@ -28,38 +28,10 @@ REST_SECONDS = 0.1
 _lingering = threading.Lock()
 
 
-class _Crew:
-    """The threads that call, and how many calls each credential has in flight in this process."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="alipayhk-call")
-        self._lock = threading.Lock()
-        self._in_flight: Counter[int] = Counter()
-
-    def room(self) -> int:
-        with self._lock:
-            return MOST_IN_FLIGHT - self._in_flight.total()
-
-    def busy(self) -> list[int]:
-        with self._lock:
-            return [number for number, calls in self._in_flight.items() if calls >= MOST_OF_ONE_CREDENTIAL]
-
-    def send(self, claimed: Claimed, line: Line) -> "Future[Called]":
-        with self._lock:
-            self._in_flight[claimed.credential_id] += 1
-        future = self._pool.submit(pass_calls.call, claimed, line, time.monotonic())
-        future.add_done_callback(lambda _: self._done(claimed.credential_id))
-        return future
-
-    def _done(self, credential_id: int) -> None:
-        with self._lock:
-            self._in_flight[credential_id] -= 1
-
-
 @lru_cache(maxsize=1)
-def _crew(process_id: int) -> _Crew:
+def _crew(process_id: int) -> Crew[Called]:
     """Of this process: threads do not survive a fork."""
-    return _Crew()
+    return Crew(most=MOST_IN_FLIGHT, most_of_one=MOST_OF_ONE_CREDENTIAL, name="alipayhk-call")
 
 
 class _Drain:
@@ -109,7 +81,8 @@ class _Drain:
         ):
             self._lines[credential.pk] = pass_calls.open_line(credential)
         for one in claimed:
-            self._pending.add(self._crew.send(one, self._lines[one.credential_id]))
+            call = partial(pass_calls.call, one, self._lines[one.credential_id])
+            self._pending.add(self._crew.send(one.credential_id, call))
 
 
 def drain(*, batch: int, linger: float) -> int:

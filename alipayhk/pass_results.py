@@ -3,9 +3,6 @@
 A result counts only while its lease holds; the call is kept in any case. Never calls AlipayHK.
 """
 
-import logging
-import random
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,16 +12,11 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 from django.db.transaction import atomic
 
-from alipayhk import answers, circuit, pass_queue
+from alipayhk import answers, circuit, outage_alarm, pass_queue, schedule
 from alipayhk.answers import Outcome, Verdict
 from alipayhk.models import CardTemplate, PassCall
 from alipayhk.pass_calls import Called
 from members.models import Pass
-
-alarm = logging.getLogger("loyalty.alarm")
-
-MOST_JITTER_SECONDS = 0.2
-ALARM_AGAIN_SECONDS = 3600
 
 HELD = "SELECT id, lease FROM alipayhk_passupdate WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE"
 
@@ -95,8 +87,6 @@ CROSS JOIN LATERAL (SELECT r.is_unknown AND o.wanted_version > r.version AS is_n
 WHERE u.id = r.id
 """
 
-_alarmed: dict[tuple[int, str], float] = {}
-
 
 @atomic
 def record(results: Sequence[Called]) -> None:
@@ -107,8 +97,8 @@ def record(results: Sequence[Called]) -> None:
     _acknowledge([result for result in held if result.verdict.outcome is Outcome.DONE])
     _adopt([result for result in held if result.verdict.outcome is Outcome.EXISTS and result.verdict.pass_id])
     missed = [result for result in held if result.verdict.outcome is Outcome.UNKNOWN]
-    exhausted = [result for result in missed if _is_exhausted(result)]
-    _retry([result for result in missed if not _is_exhausted(result)])
+    exhausted = [result for result in missed if schedule.is_last(result.claimed.attempts)]
+    _retry([result for result in missed if not schedule.is_last(result.claimed.attempts)])
     refused = [result for result in held if _is_refused(result.verdict)]
     _bury(exhausted + refused)
     _mark(refused)
@@ -178,12 +168,11 @@ def _adopt(existing: list[Called]) -> None:
 
 
 def _retry(missed: list[Called]) -> None:
-    delays = [settings.ALIPAYHK_RETRY_DELAYS[result.claimed.attempts + 1] for result in missed]
     _run(
         RETRY,
         missed,
         attempts=[result.claimed.attempts + 1 for result in missed],
-        delays=[delay + _jitter(delay) for delay in delays],
+        delays=[schedule.delay_after(result.claimed.attempts) for result in missed],
         waits=[result.heard.wait_seconds for result in missed],
     )
 
@@ -207,10 +196,6 @@ def _run(statement: str, results: list[Called], **parameters: Any) -> None:
     codes = [result.verdict.code for result in results]
     with connection.cursor() as cursor:
         cursor.execute(statement, {"ids": ids, "codes": codes, **parameters})
-
-
-def _is_exhausted(result: Called) -> bool:
-    return result.claimed.attempts + 1 >= len(settings.ALIPAYHK_RETRY_DELAYS)
 
 
 def _is_refused(verdict: Verdict) -> bool:
@@ -272,22 +257,13 @@ def _learn(results: Iterable[Called]) -> None:
 
 
 def _raise_alarm(result: Called) -> None:
-    """Once an hour for each code of a credential: an outage must not fill the log."""
-    key = (result.claimed.credential_id, result.verdict.code)
-    now = time.monotonic()
-    if now - _alarmed.get(key, -ALARM_AGAIN_SECONDS) < ALARM_AGAIN_SECONDS:
-        return
-    _alarmed[key] = now
-    alarm.error(
+    verdict, credential_id = result.verdict, result.claimed.credential_id
+    outage_alarm.tell(
+        (credential_id, verdict.code),
         "%s by credential %d: %s (%s), card update %d",
         result.api,
-        result.claimed.credential_id,
-        result.verdict.code,
-        result.verdict.outcome,
+        credential_id,
+        verdict.code,
+        verdict.outcome,
         result.claimed.update_id,
     )
-
-
-def _jitter(delay: float) -> float:
-    """Upwards only, and little: AlipayHK's own table of waits is followed to the second."""
-    return random.random() * min(MOST_JITTER_SECONDS, delay / 20)  # noqa: S311 - no secret

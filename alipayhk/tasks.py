@@ -7,8 +7,10 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from alipayhk import certificate, mappings, passes, waiting
+from alipayhk import certificate, confirmations, mappings, passes, stores, waiting
+from alipayhk.models import CollectionSetup
 from pms import clock
+from pms.models import Mall
 
 # Cards due so soon are waited for, so that the quick attempts do not have to wait for the next turn.
 LINGER_SECONDS = 2.2
@@ -63,6 +65,8 @@ class _Pushes:
 
 
 _pushes = _Pushes()
+# One drain of stores in each process: it has all the calls in flight that there may be.
+_collecting = threading.Lock()
 
 alarm = logging.getLogger("loyalty.alarm")
 
@@ -125,3 +129,33 @@ def prove() -> None:
     run = certificate.prove(clock=clock.now, tell=alarm.error)
     if not run.is_green:
         alarm.error("promises are broken: %s", run.counts)
+
+
+@shared_task(name="alipayhk.tasks.collect_stores")  # type: ignore[untyped-decorator]
+def collect_stores() -> None:
+    """Have AlipayHK collect the stores that are due."""
+    if not _collecting.acquire(blocking=False):
+        return
+    try:
+        stores.notice_changes(now=clock.now())
+        stores.drain(clock=clock.now)
+    finally:
+        _collecting.release()
+
+
+@shared_task(name="alipayhk.tasks.confirm_stores")  # type: ignore[untyped-decorator]
+def confirm_stores() -> None:
+    """Read AlipayHK's lists that somebody asked for, or whose reader died."""
+    for run_id in confirmations.waiting(now=clock.now()):
+        confirmations.work(run_id=run_id, clock=clock.now)
+
+
+@shared_task(name="alipayhk.tasks.confirm_every_mall")  # type: ignore[untyped-decorator]
+def confirm_every_mall() -> None:
+    """The reading of the night: every mall that collects."""
+    malls = Mall.objects.filter(
+        credentials__in=CollectionSetup.objects.filter(is_on=True).values("credential")
+    )
+    for mall in malls.distinct().order_by("pk"):
+        confirmations.ask(mall=mall, by=None, now=clock.now())
+    confirm_stores()

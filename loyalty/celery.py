@@ -34,6 +34,9 @@ TIMETABLE: dict[str, tuple[str, Any]] = {
     "go on with mappings of stores whose worker died": ("alipayhk.tasks.take_up_mappings", 10),
     "go on with long reports whose worker died": ("loyalty.review.tasks.take_up_reports", 20),
     "go on with providers' files whose worker died": ("loyalty.doors.tasks.take_up_reconciliations", 10),
+    "have stores collected by AlipayHK": ("alipayhk.tasks.collect_stores", 10),
+    "read lists of stores that somebody asked for": ("alipayhk.tasks.confirm_stores", 20),
+    "confirm the stores of every mall": ("alipayhk.tasks.confirm_every_mall", crontab(hour=2, minute=11)),
     "review tiers whose keeping is over": ("loyalty.earning.tasks.review_tiers", crontab(hour=0, minute=11)),
 }
 # A message of the night may wait this long for a worker; its work does not depend on the hour.

@@ -19,6 +19,7 @@ GUARDED_TABLES = {
     "review_decision": 2,
     "alipayhk_notification": 3,
     "alipayhk_passcall": 2,
+    "alipayhk_collectioncall": 2,
     "pms_storemove": 2,
     "pms_storechange": 2,
 }

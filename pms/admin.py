@@ -8,47 +8,14 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from pms import formats, scoping
-from pms.models import Mall, MallGroup, MallStaff, Store, User
-from pms.records import pill_by
+from pms import formats, scoping, store_story
+from pms.models import Mall, MallGroup, MallStaff, User
+from pms.place_screens import PlaceAdmin
 from pms.scoping import ScopedInline, ScopedModelAdmin
-from pms.steady_forms import SteadyForm
+from pms.store_screens import StoreAdmin as StoreAdmin
 
+__all__ = ["StoreAdmin", "store_story"]  # imported for their registrations
 admin.site.unregister(Group)
-
-TONES = {"ACTIVE": "good", "SUSPENDED": "warn"}
-
-
-class PlaceAdmin(ScopedModelAdmin):
-    """Groups, malls and stores: edited by those whose role allows it."""
-
-    form = SteadyForm
-    is_addable = is_changeable = True
-
-    @admin.display(description=_("name"))
-    def named(self, place: Any) -> str:
-        first, second = (
-            (place.name_zh, place.name_en) if formats.is_chinese() else (place.name_en, place.name_zh)
-        )
-        return formats.two_lines(first, second)
-
-    @admin.display(description=_("state"))
-    def state_pill(self, place: Any) -> str:
-        return pill_by(TONES, place)
-
-
-class StoreForm(SteadyForm):
-    """A store belongs to the group of its mall, and is compared with the others of that group."""
-
-    def clean(self) -> dict[str, Any] | None:
-        mall = self.cleaned_data.get("mall") or (self.instance.mall if self.instance.pk else None)
-        if mall:
-            self.instance.group_id = mall.group_id
-        return super().clean()
-
-    def _get_validation_exclusions(self) -> set[str]:
-        left_out: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return left_out - {"group"} if self.instance.group_id else left_out
 
 
 @admin.register(MallGroup)
@@ -74,7 +41,7 @@ class MallAdmin(PlaceAdmin):
     list_filter = ("state", ("group", scoping.ScopedFilter))
     search_fields = ("tag", "label", "name_en", "name_zh")
     autocomplete_fields = ("group",)
-    fields = ("group", "tag", "label", "name_en", "name_zh", "state", "seen")
+    fields = ("group", "tag", "label", "name_en", "name_zh", "pms_identifier_code", "state", "seen")
     empty_words = _("No mall yet. The command register_mall makes the first.")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -83,37 +50,6 @@ class MallAdmin(PlaceAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Mall | None = None) -> tuple[str, ...]:
         """The group and the tag are in addresses, cards and postings; a mall keeps them."""
         return ("group", "tag") if obj else ()
-
-
-@admin.register(Store)
-class StoreAdmin(PlaceAdmin):
-    form = StoreForm
-    mall_path = "mall"
-    ordering = ("name_en", "pk")
-    list_display = ("named", "pms_label", "code", "category", "mall_name", "earns", "state_pill")
-    list_select_related = ("mall", "group")
-    list_filter = ("state", "is_excluded", ("mall", scoping.ScopedFilter))
-    search_fields = ("pms_label", "code", "merchant_id", "store_id", "name_en", "name_zh")
-    search_help_text = _("Name, PMS label, code, merchant ID or store ID")
-    autocomplete_fields = ("mall",)
-    fields = (
-        "mall", "pms_label", "code", "name_en", "name_zh", "category", "partner_id", "merchant_id", "store_id",
-        "is_excluded", "state", "seen",
-    )  # fmt: skip
-    empty_words = _(
-        "No store found. Stores come with register_mall, or add one here when a payment waits for it."
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Store | None = None) -> tuple[str, ...]:
-        return ("mall",) if obj else ()
-
-    @admin.display(description=_("mall"))
-    def mall_name(self, store: Store) -> str:
-        return formats.name_of(store.mall)
-
-    @admin.display(description=_("earns"))
-    def earns(self, store: Store) -> str:
-        return formats.pill("quiet", _("no")) if store.is_excluded else formats.pill("good", _("yes"))
 
 
 class MallStaffInline(ScopedInline):

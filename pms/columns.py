@@ -12,11 +12,16 @@ ALL = 2**31 - 1
 
 
 def numbers(column: Iterable[int | None]) -> str:
-    return "{" + ",".join(["NULL" if one is None else str(int(one)) for one in column]) + "}"
+    return "{" + str(list(column))[1:-1].replace("None", "NULL") + "}"
 
 
 def texts(column: Iterable[str]) -> str:
-    return "{" + ",".join([_quoted(one) for one in column]) + "}"
+    found = list(column)
+    joined = '","'.join(found)
+    # Nothing to escape, as nearly always: no quotation mark but ours.
+    if found and "\\" not in joined and joined.count('"') == 2 * (len(found) - 1):
+        return '{"' + joined + '"}'
+    return "{" + ",".join([_quoted(one) for one in found]) + "}"
 
 
 def moments(column: Iterable[datetime | None]) -> str:

@@ -115,6 +115,8 @@ class Store(models.Model):
     closed_date = models.DateField(
         _("last day"), null=True, blank=True, help_text=_("Purchases until the end of this day earn points.")
     )
+    # What a purchase compares its day with before it asks for a `StoreMove`.
+    moved_date = models.DateField(_("first day in this mall"), null=True, blank=True, editable=False)
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
     merged_into = models.ForeignKey(
         "self",

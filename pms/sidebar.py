@@ -69,7 +69,12 @@ JOBS = (
         Screen(_("Contact changes"), "members.contactchange", True),
         Screen(_("Mappings"), "alipayhk.mappingjob"),
     )),
-    Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),
+    Job(_("Stores"), "stores", (
+        Screen(_("Stores"), "pms.store"),
+        Screen(_("Collection"), "alipayhk.storecollection"),
+        Screen(_("Only at AlipayHK"), "alipayhk.listedstore"),
+        Screen(_("Readings of AlipayHK's list"), "alipayhk.confirmationrun"),
+    )),
     Job(_("Rules"), "rules", (
         Screen(_("Rules"), "earning.rule"),
         Screen(_("Rule versions"), "earning.ruleversion"),

@@ -11,19 +11,20 @@ def leading(*, group: str, label: str, merchant: str) -> str:
     A merchant ID names a store only where no label is given, and then only its single store, or the one that it
     was mapped to. The arguments are SQL expressions of the query around it.
     """
+    is_mapped = f"""mapping.group_id = {group} AND mapping.ended_at IS NULL
+        AND mapping.label = CASE WHEN {label} <> '' THEN {label} ELSE {merchant} END"""
+    # A label leads to one store at most, so where its own is found no mapping is looked for: see `store_guards`.
     return f"""
-    SELECT coalesce(own.merged_into_id, own.id) AS id FROM pms_store own
-    WHERE own.group_id = {group} AND own.pms_label = {label} AND {label} <> ''
-    UNION
-    SELECT coalesce(mapped.merged_into_id, mapped.id) FROM pms_storemapping mapping
-    JOIN pms_store mapped ON mapped.id = mapping.store_id
-    WHERE mapping.group_id = {group} AND mapping.ended_at IS NULL
-        AND mapping.label = CASE WHEN {label} <> '' THEN {label} ELSE {merchant} END
-    UNION
-    SELECT coalesce(own.merged_into_id, own.id) FROM pms_store own
-    WHERE own.group_id = {group} AND own.merchant_id = {merchant} AND {merchant} <> '' AND {label} = ''
-        AND NOT EXISTS (SELECT FROM pms_storemapping mapping
-            WHERE mapping.group_id = {group} AND mapping.ended_at IS NULL AND mapping.label = {merchant})
+    (SELECT coalesce(own.merged_into_id, own.id) AS id FROM pms_store own
+     WHERE own.group_id = {group} AND own.pms_label = {label} AND {label} <> ''
+     UNION ALL
+     SELECT (SELECT coalesce(mapped.merged_into_id, mapped.id) FROM pms_store mapped WHERE mapped.id = mapping.store_id)
+     FROM pms_storemapping mapping WHERE {is_mapped}
+     LIMIT 1)
+    UNION ALL
+    (SELECT DISTINCT coalesce(own.merged_into_id, own.id) FROM pms_store own
+     WHERE own.group_id = {group} AND own.merchant_id = {merchant} AND {merchant} <> '' AND {label} = ''
+        AND NOT EXISTS (SELECT FROM pms_storemapping mapping WHERE {is_mapped}))
     """  # noqa: S608  (put together from constants alone)
 
 

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[1]
 Json = dict[str, Any]
@@ -115,6 +118,8 @@ class Installation:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.variables = environment(self.home, **variables)
+        self.commands: warm.Commands | None = None
+        self.lock = threading.Lock()
         try:
             self.start()
         except NotStarted:
@@ -122,6 +127,7 @@ class Installation:
             raise
 
     def start(self) -> None:
+        self._forget_commands()  # the servers will have new addresses
         command = run_command("serve", "--port", str(self.port))
         self.serve = Background(command, self.variables, log=self.folder / "serve.log")
         self.serve.wait_until_ready()
@@ -140,13 +146,19 @@ class Installation:
     def manage(
         self, *arguments: str, given: str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            run_command("manage", *arguments), env=self.variables, input=given, text=True,
-            capture_output=True, timeout=120, check=False,
-        )  # fmt: skip
+        with self.lock:
+            self.commands = self.commands or warm.Commands(run_command("manage"), self.variables)
+        done = self.commands.run(arguments, given=given)
         if check and done.returncode:
             raise CommandFailed(f"{' '.join(arguments)}: {done.stderr or done.stdout}")
         return done
+
+    def manage_as_typed(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """`./run manage …` from its first line, where `manage` starts in the middle."""
+        return subprocess.run(
+            run_command("manage", *arguments), env=self.variables, input=given, text=True,
+            capture_output=True, timeout=120, check=True,
+        )  # fmt: skip
 
     def state(self, *arguments: str) -> Json:
         found: Json = json.loads(self.manage("state", "--json", *arguments).stdout)
@@ -170,7 +182,13 @@ class Installation:
         return simulator
 
     def stop(self) -> None:
+        self._forget_commands()
         self.serve.stop()
+
+    def _forget_commands(self) -> None:
+        if self.commands:
+            self.commands.end()
+        self.commands = None
 
     def remove(self) -> None:
         self.stop()

@@ -1,19 +1,14 @@
 """Staff screens in a real browser, over a real installation: the policy holds, keys work, the phone fits."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests import callers, live
+from tests.browsing import DESK, OVERFLOW, PHONE
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 NAME, PASSWORD = "browser-staff", "correct-horse-battery-staple"
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 LISTS = (
     "members/member", "members/program", "members/contactchange", "members/tier", "ledger/redemption",
     "earning/transaction", "earning/refund", "earning/backtestrun",
@@ -23,8 +18,6 @@ LISTS = (
     "alipayhk/credential", "alipayhk/credentialkey", "ledger/pointentry", "ledger/posting", "ledger/pointaccount",
     "ledger/pointlot", "pms/store", "pms/mall", "pms/mallgroup", "pms/user",
 )  # fmt: skip
-# The clicked page of each list's first row, and the lists themselves, must fit the screen.
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 Visitor = Callable[..., Page]
 
@@ -44,14 +37,6 @@ def shop(live_installation: live.Installation, live_simulator: live.Simulator) -
         live_simulator.control("POST", "send", {"kind": kind, "fields": fields})
     assert callers.until(lambda: callers.shown(live_simulator, user_id) == [138], 20)
     return live_installation
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

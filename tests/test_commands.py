@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from alipayhk.models import CredentialKey, PassUpdate
 from loyalty.ledger.models import PointAccount
 from members.models import Member
 from pms.models import Mall, MallStaff, Store, User
-from tests import source
+from tests import source, warm
 from tests.alipayhk.documents import document, private_text
 from tests.databases import Database
 from tests.factories import (
@@ -50,25 +51,31 @@ class Done:
     stderr: str
 
 
+@lru_cache
+def warmed() -> warm.Commands:
+    return warm.Commands([sys.executable, str(source.ROOT / "manage.py")], os.environ)
+
+
 def run(database: Database, *arguments: str, given: str = "", **variables: str) -> Done:
-    """As the operator runs it: a process of its own."""
-    done = subprocess.run(
-        [sys.executable, str(source.ROOT / "manage.py"), *arguments],
-        env={
-            **os.environ,
-            "DATABASE_URL": database.url,
-            "DATABASE_OWNER_URL": database.owner_url,
-            **variables,
-        },
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
+    """As the operator runs it, in a process of its own; with other `variables` it is started anew, which reads them."""
+    done = (
+        started(database, *arguments, given=given, **variables)
+        if variables
+        else warmed().run(arguments, given=given, database=database.name, seconds=PATIENCE)
     )
     # What is logged also goes to standard error.
     said = [line for line in done.stderr.splitlines(keepends=True) if " INFO " not in line]
     return Done(done.returncode, done.stdout, "".join(said))
+
+
+def started(
+    database: Database, *arguments: str, given: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    urls = {"DATABASE_URL": database.url, "DATABASE_OWNER_URL": database.owner_url}
+    return subprocess.run(
+        [sys.executable, str(source.ROOT / "manage.py"), *arguments], env={**os.environ, **urls, **variables},
+        input=given, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
 
 
 def call(*arguments: str, given: str = "") -> Done:

@@ -15,13 +15,18 @@ from factory.django import DjangoModelFactory
 from alipayhk.models import (
     CardTemplate,
     Circuit,
+    CollectionCall,
+    CollectionSetup,
+    ConfirmationRun,
     Credential,
     CredentialKey,
+    ListedStore,
     MappingJob,
     Notification,
     PassCall,
     PassUpdate,
     SeenSignature,
+    StoreCollection,
     UploadBatch,
 )
 from loyalty import celery, health
@@ -70,7 +75,7 @@ from tests import factories, source
 APPEND_ONLY = {
     *(Posting, PointEntry, LedgerBlock, ProofRun),
     *(RuleVersion, Award, Refund, Correction, Decision, Notification, PassCall),
-    *(StoreChange, StoreMove),
+    *(StoreChange, StoreMove, CollectionCall),
 }
 MUTABLE = {
     *(User, MallGroup, Mall, Store, StoreMapping, MallStaff),
@@ -80,6 +85,7 @@ MUTABLE = {
     *(SpotCheck, DailyMail, ReportRun),
     *(AdjustmentRequest, Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece),
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
+    *(CollectionSetup, StoreCollection, ConfirmationRun, ListedStore),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
     *(MappingJob,),
 }

@@ -6,22 +6,19 @@ else's host fails the test that made it.
 
 import csv
 import json
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from pms.clock import HONG_KONG
 from tests import live, people
+from tests.browsing import ADMIN, CLERK, DESK, OPERATOR, OVERFLOW, PHONE, REVIEWER, Visitor
 from tests.people import CASES, FUNG, KWOK, SIU, YIP
-from tests.test_browser import DESK, OVERFLOW, PHONE, browser  # noqa: F401  (a fixture)
 
-ADMIN, REVIEWER, CLERK, OPERATOR = "demo-admin", "demo-reviewer", "demo-counter", "demo-operator"
-PASSWORD = "correct-horse-battery-staple"
 COUNTER = "doors/counterentry/add/"
 PRESS_TWICE = """async () => {
   const filled = new FormData(document.getElementById("counter"));
@@ -32,72 +29,8 @@ PRESS_TWICE = """async () => {
 TOUCHED = """[...document.querySelectorAll("#content button, #content .button")]
   .filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().height)"""
 
-Visitor = Callable[..., Page]
 # The first of them waits for the installation too.
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def mall(live_installation: live.Installation) -> live.Installation:
-    """With the demo's week: pairs of every kind, some decided and some waiting."""
-    live_installation.manage("seed_demo", "--group", "all", "--week", "--password", PASSWORD)
-    return live_installation
-
-
-@pytest.fixture(scope="module")
-def logins(browser: Browser, mall: live.Installation) -> dict[str, list[dict[str, object]]]:  # noqa: F811
-    """One log-in each by the form: each costs a slow password hash."""
-    return {name: _log_in(browser, mall, name) for name in (ADMIN, REVIEWER, CLERK, OPERATOR)}
-
-
-def _log_in(browser: Browser, mall: live.Installation, name: str) -> list[dict[str, object]]:  # noqa: F811
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{mall.url}/admin/")
-    page.fill("#id_username", name)
-    page.fill("#id_password", PASSWORD)
-    page.click("#login-form input[type=submit]")
-    page.wait_for_selector("#jobs")
-    found = [dict(cookie) for cookie in context.cookies()]
-    context.close()
-    return found
-
-
-@pytest.fixture
-def visit(
-    browser: Browser,  # noqa: F811
-    mall: live.Installation,
-    logins: dict[str, list[dict[str, object]]],
-) -> Iterator[Visitor]:
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def opened(path: str, *, login: str = ADMIN, language: str = "en", **options: object) -> Page:
-        context = browser.new_context(**({"viewport": DESK} | options))  # type: ignore[arg-type]
-        contexts.append(context)
-        context.add_cookies(logins[login])  # type: ignore[arg-type]
-        context.add_cookies([{"name": "django_language", "value": language, "url": mall.url}])
-        page = context.new_page()
-        _listen(page, complaints, mall.url)
-        page.goto(f"{mall.url}/admin/{path}")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _listen(page: Page, complaints: list[str], home: str) -> None:
-    ours = (f"{home}/", "data:", "blob:")
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None
-    )
-    page.on(
-        "request",
-        lambda asked: None if asked.url.startswith(ours) else complaints.append(f"asked {asked.url}"),
-    )
 
 
 def type_in(page: Page, *words: str) -> None:
@@ -112,14 +45,14 @@ def said(page: Page) -> str:
 
 
 def test_a_receipt_is_entered_by_keyboard_checked_warned_of_and_saved_once(
-    visit: Visitor, mall: live.Installation
+    visit: Visitor, demo_mall: live.Installation
 ) -> None:
     page = visit(COUNTER, login=CLERK)
 
     type_in(page, "", "Green Thread", "333", SIU)
     page.keyboard.press("Enter")
     expect(page.locator("#save")).to_be_focused()
-    before, first = people.entries(mall, 33_300), page.locator("#content").inner_text()
+    before, first = people.entries(demo_mall, 33_300), page.locator("#content").inner_text()
     page.keyboard.press("Enter")
     expect(page.locator("ul.messagelist")).to_contain_text("333 points")
     assert page.locator("#id_store").input_value() == "VP-088"
@@ -133,11 +66,11 @@ def test_a_receipt_is_entered_by_keyboard_checked_warned_of_and_saved_once(
     assert "It looks like an earlier purchase" in page.locator("#content").inner_text()
     assert "100 of 100" in page.locator("#content").inner_text()
     assert statuses == [200, 200]
-    assert people.entries(mall, 33_300) == ["EARNED", "HELD"]
+    assert people.entries(demo_mall, 33_300) == ["EARNED", "HELD"]
 
 
 def test_what_is_changed_after_the_check_cannot_be_saved_unchecked(
-    visit: Visitor, mall: live.Installation
+    visit: Visitor, demo_mall: live.Installation
 ) -> None:
     page = visit(COUNTER, login=CLERK, viewport=PHONE, language="zh-hant")
 
@@ -151,10 +84,12 @@ def test_what_is_changed_after_the_check_cannot_be_saved_unchecked(
 
     assert page.locator("#save").count() == 0
     assert page.evaluate(OVERFLOW) == 0
-    assert people.entries(mall, 44_400) == people.entries(mall, 444_400) == []
+    assert people.entries(demo_mall, 44_400) == people.entries(demo_mall, 444_400) == []
 
 
-def test_a_case_is_decided_undone_and_left_by_single_keys(visit: Visitor, mall: live.Installation) -> None:
+def test_a_case_is_decided_undone_and_left_by_single_keys(
+    visit: Visitor, demo_mall: live.Installation
+) -> None:
     page = visit(CASES, login=REVIEWER)
     oldest = page.locator("#result_list tbody tr").first.locator("th a").get_attribute("href")
 
@@ -183,9 +118,9 @@ def test_a_case_is_decided_undone_and_left_by_single_keys(visit: Visitor, mall: 
 
 
 def test_a_note_is_typed_and_sent_without_deciding_by_accident(
-    visit: Visitor, mall: live.Installation
+    visit: Visitor, demo_mall: live.Installation
 ) -> None:
-    page = visit(people.case_of(mall, YIP, 68_800), login=REVIEWER)
+    page = visit(people.case_of(demo_mall, YIP, 68_800), login=REVIEWER)
 
     page.locator(".note input").focus()
     page.keyboard.type("asked the shop, sad day")
@@ -199,8 +134,10 @@ def test_a_note_is_typed_and_sent_without_deciding_by_accident(
     assert "asked the shop, sad day" in page.locator("#content").inner_text()
 
 
-def test_the_second_of_two_who_decide_is_told_who_was_first(visit: Visitor, mall: live.Installation) -> None:
-    address = people.case_of(mall, FUNG, 182_000)
+def test_the_second_of_two_who_decide_is_told_who_was_first(
+    visit: Visitor, demo_mall: live.Installation
+) -> None:
+    address = people.case_of(demo_mall, FUNG, 182_000)
     first, second = visit(address, login=REVIEWER), visit(address, login=ADMIN, language="zh-hant")
 
     first.keyboard.press("s")
@@ -225,8 +162,8 @@ def test_identical_cases_are_decided_together(visit: Visitor) -> None:
     assert page.locator("#result_list tbody tr", has_text="Hui Man Ching").count() == 0
 
 
-def test_on_a_phone_the_answers_stay_at_the_thumb(visit: Visitor, mall: live.Installation) -> None:
-    page = visit(people.case_of(mall, KWOK, 70_000), login=REVIEWER, viewport=PHONE, language="zh-hant")
+def test_on_a_phone_the_answers_stay_at_the_thumb(visit: Visitor, demo_mall: live.Installation) -> None:
+    page = visit(people.case_of(demo_mall, KWOK, 70_000), login=REVIEWER, viewport=PHONE, language="zh-hant")
 
     boxes = [page.locator(f"[data-key={key}]").bounding_box() for key in "SDA"]
 
@@ -271,7 +208,7 @@ def _downloaded(page: Page, kind: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize(("language", "viewport"), [("en", DESK), ("zh-hant", PHONE)])
 def test_a_file_is_checked_its_faults_shown_by_line_and_the_good_rows_imported(
-    visit: Visitor, mall: live.Installation, tmp_path: Path, language: str, viewport: dict[str, int]
+    visit: Visitor, demo_mall: live.Installation, tmp_path: Path, language: str, viewport: dict[str, int]
 ) -> None:
     number = f"B-{language}"
     page = visit("doors/importjob/add/", login=OPERATOR, language=language, viewport=viewport)
@@ -282,18 +219,18 @@ def test_a_file_is_checked_its_faults_shown_by_line_and_the_good_rows_imported(
     go = page.locator(".deed button", has_text={"en": "Import", "zh-hant": "匯入"}[language])
     go.wait_for()
     faults = page.locator(".panel", has_text={"en": "Refused rows", "zh-hant": "被拒的行"}[language])
-    told, before = faults.last.inner_text(), people.imported(mall, number)
+    told, before = faults.last.inner_text(), people.imported(demo_mall, number)
     go.click()
     page.wait_for_selector(".pill.good >> text=/Imported|已匯入/")
 
     assert [word for word in ("4", "store", "5", "amount") if word not in told] == []
     assert {"en": "never negative", "zh-hant": "負數"}[language] in told
-    assert (before, people.imported(mall, number)) == (0, 2)
+    assert (before, people.imported(demo_mall, number)) == (0, 2)
     assert page.evaluate(OVERFLOW) == 0
     assert page.locator("progress").count() == 0
 
 
-def test_progress_is_told_while_a_file_is_worked_on(visit: Visitor, mall: live.Installation) -> None:
+def test_progress_is_told_while_a_file_is_worked_on(visit: Visitor, demo_mall: live.Installation) -> None:
     page = visit("doors/importjob/", login=OPERATOR)
     page.locator("#result_list tbody th a").first.click()
 

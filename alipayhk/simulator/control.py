@@ -38,6 +38,10 @@ class Control:
             ("POST", "send"): self._send,
             ("POST", "resend"): self._resend,
             ("POST", "batches"): self._make_batch,
+            ("GET", "stores"): self._stores,
+            ("POST", "stores"): self._put_stores,
+            ("DELETE", "stores"): self._remove_store,
+            ("POST", "pages"): self._count_pages,
             ("GET", "scenarios"): self._scenarios,
             ("POST", "scenarios"): self._play,
             ("POST", "reset"): self._reset,
@@ -117,6 +121,28 @@ class Control:
 
     def _make_batch(self, _query: Query, order: Json) -> Json:
         return {"batch": asdict(self._twin.make_batch(order))}
+
+    def _stores(self, query: Query, _order: Json) -> Json:
+        found = self._twin.stores.listing(client_id=query.get("client_id"))
+        return {"stores": [asdict(one) for one in found], "first_page": self._twin.stores.first_page}
+
+    def _put_stores(self, _query: Query, order: Json) -> Json:
+        """One store, or a list of them under `stores`."""
+        client = self._twin.clients.need(order.get("client_id"))
+        given = order.get("stores", [order])
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            raise NoticeRefused("stores must be a list of objects")
+        return {"stores": [asdict(self._twin.stores.put(one, client)) for one in given]}
+
+    def _remove_store(self, query: Query, _order: Json) -> Json:
+        client = self._twin.clients.need(query.get("client_id"))
+        return {"removed": self._twin.stores.remove(client_id=client.client_id, store_id=query["id"])}
+
+    def _count_pages(self, _query: Query, order: Json) -> Json:
+        if order.get("first_page") not in (0, 1):
+            raise NoticeRefused("first_page must be 0 or 1")
+        self._twin.stores.first_page = int(order["first_page"])
+        return {"first_page": self._twin.stores.first_page}
 
     def _scenarios(self, _query: Query, _order: Json) -> Json:
         return {"scenarios": scenarios.sentences()}

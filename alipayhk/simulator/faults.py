@@ -7,7 +7,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-APIS = ("createPass", "updatePass", "bill/query")
+APIS = ("createPass", "updatePass", "bill/query", "circleStore/save", "circleStore/queryPage")
 
 
 class FaultRefused(Exception):
@@ -54,6 +54,10 @@ GATEWAY_MENU = _menu(
     Choice("pass_exists_without_id", "PASS_HAS_EXIT without the pass id", "PASS_HAS_EXIT，沒有卡號"),
     Choice("success_without_pass_id", "SUCCESS without the pass id", "SUCCESS，但沒有卡號"),
     Choice("other_pass", "SUCCESS naming another pass", "SUCCESS，但屬另一張卡", applied=False),
+    Choice("total_too_high", "A list that claims too many stores", "列表聲稱的商戶過多"),
+    Choice("total_too_low", "A list that claims too few stores", "列表聲稱的商戶過少"),
+    Choice("endless_pages", "A list without an end", "沒有盡頭的列表"),
+    Choice("same_page", "The first page again and again", "不斷重複第一頁"),
 )
 
 NOTICE_MENU = _menu(

@@ -1,4 +1,4 @@
-"""createPass, updatePass and bill/query as AlipayHK answers them: who calls, is it complete, do it, sign the answer.
+"""The calls of malls as AlipayHK answers them: who calls, is it complete, do it, sign the answer.
 
 Faults are laid over a call here; how bytes leave the socket is the server's.
 """
@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alipayhk import signature
-from alipayhk.simulator import batches, misbehavior, orders, replies, secrecy
+from alipayhk.simulator import batches, circle_stores, misbehavior, orders, replies, secrecy
 from alipayhk.simulator.batches import Batches
+from alipayhk.simulator.book import Book
 from alipayhk.simulator.calls import Ring
 from alipayhk.simulator.cards import PassRefused, Wallet
+from alipayhk.simulator.circle_stores import CircleStores
 from alipayhk.simulator.clients import Client, Registry
 from alipayhk.simulator.faults import Fault, Plan
 from alipayhk.simulator.keys import KeyRing
@@ -54,10 +56,19 @@ class Gateway:
     """Answers calls of all malls and notes each in the ring."""
 
     def __init__(
-        self, *, keys: KeyRing, clients: Registry, wallet: Wallet, batches: Batches, plan: Plan, ring: Ring
+        self,
+        *,
+        keys: KeyRing,
+        clients: Registry,
+        wallet: Wallet,
+        batches: Batches,
+        stores: CircleStores,
+        book: Book,
+        plan: Plan,
+        ring: Ring,
     ) -> None:
         self._keys, self._clients, self._wallet, self._plan, self._ring = keys, clients, wallet, plan, ring
-        self._batches = batches
+        self._batches, self._stores, self._book = batches, stores, book
 
     def answer(self, request: Request) -> Reply:
         began = time.monotonic()
@@ -67,11 +78,15 @@ class Gateway:
             return self._refuse_stranger(request, api, began)
         readable = self._readable(request)
         content = _read_object(readable)
-        user_id = str(content.get("userId") or content.get("openId") or self._batches.user_of(content))
+        user_id = self._concerned(content)
         fault = self._plan.take(api=api, client_id=client.client_id, user_id=user_id or None)
         if fault.name == "apply_late":
             self._apply_later(api, client, content, fault.seconds)
-        done = self._apply(api, client, content) if fault.applied else Done("SUCCESS", "S", "success")
+        done = (
+            self._apply(api, client, content, fault.name)
+            if fault.applied
+            else Done("SUCCESS", "S", "success")
+        )
         reply = misbehavior.lay(fault, done.body(), self._signer(request, client))
         shown = batches.without_token(readable, content)
         self._note(replace(request, body=shown), api, client, user_id, fault, done, reply, began)
@@ -106,9 +121,14 @@ class Gateway:
         except secrecy.Unsealable:
             return b""
 
-    def _apply(self, api: str, client: Client, content: dict[str, Any]) -> Done:
-        if api == "bill/query":
-            return self._query(client, content)
+    def _concerned(self, content: dict[str, Any]) -> str:
+        """The user, or the store, that a call is about, as faults may be planned for one alone."""
+        named = content.get("userId") or content.get("openId") or content.get("ipayTradeNo")
+        return str(named or circle_stores.store_id_in(content) or self._batches.user_of(content))
+
+    def _apply(self, api: str, client: Client, content: dict[str, Any], odd: str = "") -> Done:
+        if api in ("bill/query", "circleStore/save", "circleStore/queryPage"):
+            return self._of_district(api, client, content, odd)
         action: Callable[[Client, dict[str, Any]], str] | None = {
             "createPass": self._create,
             "updatePass": self._update,
@@ -121,9 +141,14 @@ class Gateway:
             return Done(refusal.code, "F", refusal.message, refusal.pass_id)
         return Done("SUCCESS", "S", "success", pass_id if api == "createPass" else None)
 
-    def _query(self, client: Client, content: dict[str, Any]) -> Done:
+    def _of_district(self, api: str, client: Client, content: dict[str, Any], odd: str) -> Done:
         try:
-            return Done("SUCCESS", "S", "success", more=self._batches.query(content, client))
+            if api == "circleStore/save":
+                self._stores.save(content, client, self._book)
+                return Done("SUCCESS", "S", "success")
+            if api == "bill/query":
+                return Done("SUCCESS", "S", "success", more=self._batches.query(content, client))
+            return Done("SUCCESS", "S", "success", more=self._stores.page(content, client, odd=odd))
         except PassRefused as refusal:
             return Done(refusal.code, "F", refusal.message)
 

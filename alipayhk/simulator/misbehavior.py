@@ -155,4 +155,9 @@ _TABLE: dict[str, Callable[[Fault, bytes, Signer], Reply]] = {
     "pass_exists_without_id": _pass_exists_without_id,
     "success_without_pass_id": _success_without_pass_id,
     "other_pass": _other_pass,
+    # What is odd about these is the list itself.
+    "total_too_high": _honest,
+    "total_too_low": _honest,
+    "endless_pages": _honest,
+    "same_page": _honest,
 }

@@ -10,6 +10,7 @@ from alipayhk.simulator.batches import Batch, Batches
 from alipayhk.simulator.book import Book, Notice
 from alipayhk.simulator.calls import Ring
 from alipayhk.simulator.cards import Wallet
+from alipayhk.simulator.circle_stores import CircleStores
 from alipayhk.simulator.clients import Client, Registry
 from alipayhk.simulator.faults import Plan
 from alipayhk.simulator.gateway import Gateway
@@ -31,6 +32,7 @@ class Twin:
     clients: Registry
     wallet: Wallet
     batches: Batches
+    stores: CircleStores
     book: Book
     ring: Ring
     plan: Plan
@@ -102,9 +104,9 @@ class Twin:
         return signature.public_base64(self.keys.current.public_key())
 
     def reset(self) -> None:
-        """Forget cards, batches, book, calls and faults. Malls and keys stay."""
+        """Forget cards, batches, stores, book, calls and faults. Malls and keys stay."""
         self.sender.forget()
-        for part in (self.wallet, self.batches, self.book, self.ring, self.plan):
+        for part in (self.wallet, self.batches, self.stores, self.book, self.ring, self.plan):
             part.clear()
         self.journal.clear()
         for client in self.clients.listing()[1:]:
@@ -123,7 +125,7 @@ def open_twin(home: Path, *, url: str, mall_url: str, ladder_scale: float = DEFA
     register.write(home, content)
     registry, calls, plan = Registry(), Ring(), Plan()
     registry.add(clients.from_register(content, mall_url=mall_url))
-    wallet, book, picked = Wallet(journal.append), Book(journal.append), Batches()
+    wallet, book, picked, stores = Wallet(journal.append), Book(journal.append), Batches(), CircleStores()
     twin = Twin(
         home=home,
         url=url,
@@ -131,11 +133,19 @@ def open_twin(home: Path, *, url: str, mall_url: str, ladder_scale: float = DEFA
         clients=registry,
         wallet=wallet,
         batches=picked,
+        stores=stores,
         book=book,
         ring=calls,
         plan=plan,
         gateway=Gateway(
-            keys=ring_of_keys, clients=registry, wallet=wallet, batches=picked, plan=plan, ring=calls
+            keys=ring_of_keys,
+            clients=registry,
+            wallet=wallet,
+            batches=picked,
+            stores=stores,
+            book=book,
+            plan=plan,
+            ring=calls,
         ),
         sender=Sender(keys=ring_of_keys, clients=registry, book=book, ring=calls, scale=ladder_scale),
         journal=journal,

@@ -9,7 +9,7 @@ from typing import IO, Any
 from django.db import connection
 from django.db.models import QuerySet
 
-from loyalty.doors import receipt_files
+from pms import table_files
 
 PIECE = 1024 * 1024
 
@@ -21,7 +21,7 @@ def measured(file: IO[bytes]) -> tuple[str, int]:
     while piece := file.read(PIECE):
         digest.update(piece)
         size += len(piece)
-        if size > receipt_files.LARGEST:
+        if size > table_files.LARGEST:
             break
     file.seek(0)
     return digest.hexdigest(), size

@@ -14,12 +14,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.doors import slips
-from loyalty.doors.receipt_files import Form, Line
 from loyalty.doors.slips import FieldRefused
 from loyalty.earning import duplicates
 from loyalty.review.models import ProviderColumn, ProviderRow
 from members.models import Program
 from pms.clock import HONG_KONG
+from pms.table_files import Form, Line
 
 Kind = ProviderRow.Kind
 # By column of ours; the first heading that a file has counts.

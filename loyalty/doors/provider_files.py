@@ -17,12 +17,13 @@ from django.db import IntegrityError, OperationalError, connection
 from django.db.models import F
 from django.db.transaction import atomic
 
-from loyalty.doors import kept_files, provider_columns, receipt_files
-from loyalty.doors.receipt_files import FileRefused
+from loyalty.doors import kept_files, provider_columns
 from loyalty.review import reconciliation
 from loyalty.review.models import ProviderRow, Reconciliation, ReconciliationPiece
 from members.models import Program
+from pms import table_files
 from pms.models import Mall, Store, User
+from pms.table_files import FileRefused
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def accept(
 ) -> tuple[Reconciliation, bool]:
     """The reconciliation of this file, and whether it is a new one."""
     digest, size = kept_files.measured(file)
-    if size > receipt_files.LARGEST:
+    if size > table_files.LARGEST:
         raise FileRefused("TOO_LARGE")
     if not size:
         raise FileRefused("EMPTY")
@@ -172,7 +173,7 @@ def _read(file: Reconciliation, clock: Callable[[], datetime]) -> None:
     ProviderRow.objects.filter(reconciliation=file).delete()
     columns = provider_columns.columns_of(Program.objects.get(group_id=file.mall.group_id))
     kept, done = ReconciliationPiece.objects.filter(reconciliation=file), 0
-    with kept_files.content(kept) as raw, receipt_files.lines(raw, columns.form) as found:
+    with kept_files.content(kept) as raw, table_files.lines(raw, columns.form) as found:
         while batch := list(islice(found, READ_AT_ONCE)):
             rows = [provider_columns.read(line, columns, now=clock()) for line in batch]
             done += len(rows)

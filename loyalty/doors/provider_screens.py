@@ -14,14 +14,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 
-from loyalty.doors import provider_columns, provider_files, receipt_files, tasks
-from loyalty.doors.receipt_files import FileRefused
+from loyalty.doors import provider_columns, provider_files, tasks
 from loyalty.doors.receipt_screens import FileForm
 from loyalty.review import finding_screens, reconciliation
 from loyalty.review.models import Finding, ProviderRow, Reconciliation
-from pms import clock, formats, scoping, story
+from pms import clock, formats, scoping, story, table_files
 from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
 from pms.story import Panel
+from pms.table_files import FileRefused
 
 log = logging.getLogger(__name__)
 
@@ -297,7 +297,7 @@ def _days(file: Reconciliation) -> str:
 
 
 def _refusal(code: str, detail: str) -> str:
-    return f"{receipt_files.REFUSALS[code]} {detail}".strip() if code else ""
+    return f"{table_files.REFUSALS[code]} {detail}".strip() if code else ""
 
 
 def _fault(fault: dict[str, Any]) -> str:

@@ -4,20 +4,23 @@ Reads the ledger's side and writes nothing.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import QuerySet
 
 from loyalty.doors import slips
 from loyalty.doors.models import ImportJob, ImportRow
-from loyalty.doors.receipt_files import NAMED, REQUIRED, Line
+from loyalty.doors.receipt_files import NAMED, REQUIRED
 from loyalty.doors.slips import FieldRefused, Slip, Stores
 from loyalty.earning import duplicates
 from loyalty.earning.models import Transaction
 from pms import columns, formats
+from pms.models import Store
+from pms.table_files import Line
 
 Fate = ImportRow.Fate
 OPEN = (Fate.READY, Fate.CONFLICT)
@@ -51,6 +54,19 @@ FORETOLD = """
 UPDATE doors_importrow saved SET points = row.points
 FROM unnest(%(ids)s::bigint[], %(points)s::bigint[]) AS row (id, points) WHERE saved.id = row.id
 """
+# What of a stored row is worked on.
+COLUMNS = (
+    "id",
+    "line",
+    "fate",
+    "store_id",
+    "member_id",
+    "number",
+    "kind",
+    "amount_cents",
+    "paid_at",
+    "tender",
+)
 SAVED = """
 UPDATE doors_importrow saved
 SET fate = row.fate, earlier_id = row.earlier_id, transaction_id = row.transaction_id, faults = row.faults::jsonb
@@ -60,28 +76,59 @@ WHERE saved.id = row.id
 """
 
 
-def judge(job: ImportJob, found: Collection[Line], stores: Stores, *, now: datetime) -> list[ImportRow]:
+@dataclass(slots=True)
+class Row:
+    """One line while it is worked on: what `ImportRow` keeps of it, a tenth as dear to make. Faulty ones have no more.
+
+    The first fields are `COLUMNS`.
+    """
+
+    pk: int
+    line: int
+    fate: str
+    store_id: int | None = None
+    member_id: int | None = None
+    number: str = ""
+    kind: str = ""
+    amount_cents: int | None = None
+    paid_at: datetime | None = None
+    tender: str = ""
+    store: Store | None = None
+    claim: str = ""
+    earlier: Transaction | None = None
+    transaction_id: int | None = None
+    faults: list[dict[str, str]] = field(default_factory=list)
+
+
+def judge(job: ImportJob, found: Collection[Line], stores: Stores, *, now: datetime) -> list[Row]:
     """The rows of these lines, unsaved."""
     texts = {line.cells.get("member", "") for line in found if not line.fault}
     named = slips.members_named([text for text in texts if text], group_id=job.mall.group_id)
-    rows = [_row(job, line, stores, named, now=now) for line in found]
+    known = _Known(stores, named, now)
+    rows = [_row(line, known) for line in found]
     settle([row for row in rows if row.fate != Fate.FAULTY], group_id=job.mall.group_id)
     return rows
 
 
-def settle(rows: Collection[ImportRow], *, group_id: int) -> None:
-    """Whether each is new, known, or at odds with what is known, as it is now."""
+def settle(rows: Collection[Row], *, group_id: int) -> set[tuple[int, str, str]]:
+    """Whether each is new, known, or at odds with what is known, as it is now; returns the numbers that are held."""
     asked = [(row, _asked(row)) for row in rows]
     held = duplicates.holders({pair for _row, pairs in asked for pair in pairs}, group_id=group_id)
     for row, pairs in asked:
         row.earlier = duplicates.first(held[pair] for pair in pairs if pair in held)
-        row.fate = Fate.READY
+        row.fate = Fate.READY.value
         if row.earlier:
-            row.fate = Fate.KNOWN if slips.is_same(slip_of(row), row.earlier) else Fate.CONFLICT
+            row.fate = (Fate.KNOWN if slips.is_same(slip_of(row), row.earlier) else Fate.CONFLICT).value
     _settle_conflicts([row for row in rows if row.fate == Fate.CONFLICT], group_id=group_id)
+    return {(group_id, *pair) for pair in held}
 
 
-def slip_of(row: ImportRow, *, by_id: int | None = None) -> Slip:
+def held(rows: Collection[Row], *, group_id: int) -> set[tuple[int, str, str]]:
+    """The numbers of these that others held when they were settled, and more of theirs."""
+    return {(group_id, *pair) for row in rows if row.fate == Fate.CONFLICT for pair in _asked(row)}
+
+
+def slip_of(row: Row, *, by_id: int | None = None) -> Slip:
     assert row.store is not None  # a row without faults has all of them
     assert row.member_id is not None
     assert row.amount_cents is not None
@@ -98,13 +145,20 @@ def slip_of(row: ImportRow, *, by_id: int | None = None) -> Slip:
     )
 
 
-def next_open(rows: QuerySet[ImportRow], many: int) -> list[ImportRow]:
+def next_open(rows: QuerySet[ImportRow], stores: Stores, many: int) -> list[Row]:
     """The first of these that are to be recorded, by member and line; each fate is read in its index's order."""
-    found = [row for fate in OPEN for row in rows.filter(fate=fate).order_by("member_id", "line")[:many]]
-    return sorted(found, key=lambda row: (row.member_id or 0, row.line))[:many]
+    by_fate = [
+        rows.filter(fate=fate).order_by("member_id", "line").values_list(*COLUMNS)[:many] for fate in OPEN
+    ]
+    found = sorted(
+        (Row(*row) for part in by_fate for row in part), key=lambda row: (row.member_id or 0, row.line)
+    )
+    for row in found[:many]:
+        row.store = stores.by_id[row.store_id or 0]
+    return found[:many]
 
 
-def apart(rows: Sequence[ImportRow]) -> list[ImportRow]:
+def apart(rows: Sequence[Row]) -> list[Row]:
     """The first of these, up to one that could be held to be another of them: it is settled once that is recorded."""
     claimed: set[tuple[str, str]] = set()
     for place, row in enumerate(rows):
@@ -114,13 +168,13 @@ def apart(rows: Sequence[ImportRow]) -> list[ImportRow]:
     return list(rows)
 
 
-def insert(rows: Sequence[ImportRow]) -> None:
+def insert(rows: Sequence[Row], *, job_id: int) -> None:
     """New rows, in one statement; model by model it took half of a check."""
     values: dict[str, Any] = {
-        "job_id": rows[0].job_id,
+        "job_id": job_id,
         "lines": columns.numbers(row.line for row in rows),
-        "fates": columns.texts(str(row.fate) for row in rows),
-        "faults": columns.texts(json.dumps(row.faults) for row in rows),
+        "fates": columns.texts(row.fate for row in rows),
+        "faults": columns.texts(_faults(row) for row in rows),
         "stores": columns.numbers(row.store_id for row in rows),
         "members": columns.numbers(row.member_id for row in rows),
         "numbers": columns.texts(row.number for row in rows),
@@ -129,27 +183,27 @@ def insert(rows: Sequence[ImportRow]) -> None:
         "amounts": columns.numbers(row.amount_cents for row in rows),
         "paid_ats": columns.moments(row.paid_at for row in rows),
         "tenders": columns.texts(row.tender for row in rows),
-        "earlier": columns.numbers(row.earlier_id for row in rows),
+        "earlier": columns.numbers(row.earlier.pk if row.earlier else None for row in rows),
     }
     with connection.cursor() as cursor:
         cursor.execute(INSERTED, values)
 
 
-def foretell(rows: Sequence[ImportRow], points: Sequence[int]) -> None:
+def foretell(rows: Sequence[Row], points: Sequence[int]) -> None:
     """Save the points foreseen."""
     values = {"ids": columns.numbers(row.pk for row in rows), "points": columns.numbers(points)}
     with connection.cursor() as cursor:
         cursor.execute(FORETOLD, values)
 
 
-def save(rows: Sequence[ImportRow]) -> None:
+def save(rows: Sequence[Row]) -> None:
     """What has become of them, in one statement."""
     values: dict[str, Any] = {
         "ids": columns.numbers(row.pk for row in rows),
-        "fates": columns.texts(str(row.fate) for row in rows),
-        "earlier": columns.numbers(row.earlier_id for row in rows),
+        "fates": columns.texts(row.fate for row in rows),
+        "earlier": columns.numbers(row.earlier.pk if row.earlier else None for row in rows),
         "transactions": columns.numbers(row.transaction_id for row in rows),
-        "faults": columns.texts(json.dumps(row.faults) for row in rows),
+        "faults": columns.texts(_faults(row) for row in rows),
     }
     with connection.cursor() as cursor:
         cursor.execute(SAVED, values)
@@ -160,18 +214,22 @@ def find_doubles(job: ImportJob) -> None:
         cursor.execute(DOUBLED, {"job_id": job.pk})
 
 
-def _row(
-    job: ImportJob, line: Line, stores: Stores, named: dict[str, set[int]], *, now: datetime
-) -> ImportRow:
-    row = ImportRow(job=job, line=line.number, fate=Fate.READY)
+class _Known(NamedTuple):
+    """What lines are read with. `named`: members by what a batch's lines call them."""
+
+    stores: Stores
+    named: Mapping[str, set[int]]
+    now: datetime
+
+
+def _row(line: Line, known: _Known) -> Row:
+    row = Row(0, line.number, Fate.READY.value)
     faults = [{"field": "line", "code": line.fault}] if line.fault else _unsound(line)
-    if not faults:
-        readers = _readers(line.cells, stores, named, now=now)
-        faults = list(_read(row, readers))
+    faults = faults or list(_read(row, line.cells, known))
     if not row.number and not faults:
         faults = [{"field": "number", "code": "MISSING"}]
     if faults:
-        return ImportRow(job=job, line=line.number, fate=Fate.FAULTY, faults=faults)
+        return Row(0, line.number, Fate.FAULTY.value, faults=faults)
     [(kind, number), *_others] = duplicates.claims(
         {row.kind: row.number}, store=row.store_id, paid_at=_paid(row)
     )
@@ -179,28 +237,57 @@ def _row(
     return row
 
 
-def _readers(
-    cells: dict[str, str], stores: Stores, named: dict[str, set[int]], *, now: datetime
-) -> dict[str, Callable[[], Any]]:
-    """By column: each gives the attributes it decides."""
-    return {
-        "number": lambda: {"number": slips.read_number(cells["number"])},
-        "number_kind": lambda: {"kind": slips.read_kind(cells.get("number_kind", ""))},
-        "store": lambda: {"store": stores.named(cells["store"], day=slips.day_of(cells["paid_at"], now=now))},
-        "amount": lambda: {"amount_cents": slips.read_dollars(cells["amount"])},
-        "paid_at": lambda: {"paid_at": slips.read_moment(cells["paid_at"], now=now)},
-        "member": lambda: {"member_id": slips.the_member(cells["member"], named)},
-        "tender": lambda: {"tender": slips.read_tender(cells.get("tender", ""))},
-    }
-
-
-def _read(row: ImportRow, readers: dict[str, Callable[[], Any]]) -> Iterable[dict[str, str]]:
-    for column, reader in readers.items():
+def _read(row: Row, cells: Mapping[str, str], known: _Known) -> Iterator[dict[str, str]]:
+    for column, read in READERS:
         try:
-            for name, value in reader().items():
-                setattr(row, name, value)
+            read(row, cells, known)
         except FieldRefused as refused:
             yield {"field": column, "code": refused.code}
+
+
+def _read_number(row: Row, cells: Mapping[str, str], _known: _Known) -> None:
+    row.number = slips.read_number(cells["number"])
+
+
+def _read_kind(row: Row, cells: Mapping[str, str], _known: _Known) -> None:
+    row.kind = slips.read_kind(cells.get("number_kind", ""))
+
+
+def _read_store(row: Row, cells: Mapping[str, str], known: _Known) -> None:
+    row.store = known.stores.named(cells["store"], day=slips.day_of(cells["paid_at"], now=known.now))
+    row.store_id = row.store.pk
+
+
+def _read_amount(row: Row, cells: Mapping[str, str], _known: _Known) -> None:
+    row.amount_cents = slips.read_dollars(cells["amount"])
+
+
+def _read_moment(row: Row, cells: Mapping[str, str], known: _Known) -> None:
+    row.paid_at = slips.read_moment(cells["paid_at"], now=known.now)
+
+
+def _read_member(row: Row, cells: Mapping[str, str], known: _Known) -> None:
+    row.member_id = slips.the_member(cells["member"], known.named)
+
+
+def _read_tender(row: Row, cells: Mapping[str, str], _known: _Known) -> None:
+    row.tender = slips.read_tender(cells.get("tender", ""))
+
+
+# By column: each reads what it decides of a row.
+READERS: Sequence[tuple[str, Callable[[Row, Mapping[str, str], _Known], None]]] = (
+    ("number", _read_number),
+    ("number_kind", _read_kind),
+    ("store", _read_store),
+    ("amount", _read_amount),
+    ("paid_at", _read_moment),
+    ("member", _read_member),
+    ("tender", _read_tender),
+)
+
+
+def _faults(row: Row) -> str:
+    return json.dumps(row.faults) if row.faults else "[]"
 
 
 def _unsound(line: Line) -> list[dict[str, str]]:
@@ -215,19 +302,19 @@ def _unsound(line: Line) -> list[dict[str, str]]:
 
 def _is_formula(name: str, text: str) -> bool:
     """A phone begins with + and a negative amount with -; they have sentences of their own."""
+    if not text.startswith(formats.FORMULA_SIGNS):
+        return False
     rest = text[1:].replace(" ", "").replace("-", "")
     if name == "member" and text.startswith("+") and rest.isascii() and rest.isdigit():
         return False
-    if name == "amount" and text.startswith("-") and rest.replace(".", "", 1).isdigit():
-        return False
-    return text.startswith(formats.FORMULA_SIGNS)
+    return not (name == "amount" and text.startswith("-") and rest.replace(".", "", 1).isdigit())
 
 
-def _asked(row: ImportRow) -> list[tuple[str, str]]:
+def _asked(row: Row) -> list[tuple[str, str]]:
     return duplicates.asked({row.kind: row.number}, store=row.store_id, paid_at=_paid(row))
 
 
-def _settle_conflicts(rows: Collection[ImportRow], *, group_id: int) -> None:
+def _settle_conflicts(rows: Collection[Row], *, group_id: int) -> None:
     """A conflict that was recorded by an earlier file is known, and not put before people again."""
     for row in rows:
         column = "receipt_number" if row.kind == "RECEIPT" else f"{row.kind.lower()}_number"
@@ -237,9 +324,9 @@ def _settle_conflicts(rows: Collection[ImportRow], *, group_id: int) -> None:
         )  # fmt: skip
         recorded = same.order_by("pk").first()
         if recorded:
-            row.fate, row.earlier = Fate.KNOWN, recorded
+            row.fate, row.earlier = Fate.KNOWN.value, recorded
 
 
-def _paid(row: ImportRow) -> datetime:
+def _paid(row: Row) -> datetime:
     assert row.paid_at is not None  # read before anything is asked
     return row.paid_at

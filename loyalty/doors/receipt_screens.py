@@ -19,13 +19,13 @@ from kombu.exceptions import OperationalError
 from loyalty.doors import receipt_files, receipts, slips, tasks
 from loyalty.doors.models import ImportJob, ImportRow
 from loyalty.doors.partner_screens import MallField
-from loyalty.doors.receipt_files import FileRefused
 from loyalty.earning import transaction_story
 from loyalty.earning.models import Transaction
-from pms import clock, formats, scoping, story
+from pms import clock, formats, scoping, story, table_files
 from pms.models import Mall
 from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
 from pms.story import Panel
+from pms.table_files import FileRefused
 
 log = logging.getLogger(__name__)
 
@@ -307,7 +307,7 @@ def _shown(job: ImportJob) -> int:
 
 
 def _refusal(code: str, detail: str) -> str:
-    return f"{receipt_files.REFUSALS[code]} {detail}".strip()
+    return f"{table_files.REFUSALS[code]} {detail}".strip()
 
 
 def _fault(fault: dict[str, Any]) -> str:

@@ -21,10 +21,12 @@ from django.db.transaction import atomic
 
 from loyalty.doors import kept_files, receipt_files, receipt_rows, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
-from loyalty.doors.receipt_files import FileRefused
+from loyalty.doors.receipt_rows import Row
 from loyalty.doors.slips import FieldRefused
 from loyalty.earning import awards
+from pms import table_files
 from pms.models import Mall, User
+from pms.table_files import FileRefused
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,10 @@ PAUSE = 0.02
 MOST_TAKE_UPS = 3
 # Plans kept for single payments are slow for hundreds, the more so if they were made when the tables were empty.
 # The checks at the end of the block look at one row each again.
-FOR_MANY = "SET LOCAL plan_cache_mode = force_custom_plan"
+# What a batch touches is in memory for the most part: without a word PostgreSQL reads whole tables for some rows.
+FOR_MANY = """
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '1.1', true)
+"""
 AS_EVER = "SET LOCAL plan_cache_mode TO DEFAULT"
 # Of advisory locks: the first half of a job's.
 LOCK = 0x1A9C
@@ -57,7 +62,7 @@ def accept(
 ) -> tuple[ImportJob, bool]:
     """The job of this file, and whether it is a new one: the same file is one job, however often it is sent."""
     digest, size = kept_files.measured(file)
-    if size > receipt_files.LARGEST:
+    if size > table_files.LARGEST:
         raise FileRefused("TOO_LARGE")
     if not size:
         raise FileRefused("EMPTY")
@@ -86,7 +91,7 @@ def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
         ImportRow.objects.filter(job=job).delete()
         with (
             kept_files.content(ImportChunk.objects.filter(job=job)) as file,
-            receipt_files.lines(file) as found,
+            table_files.lines(file, receipt_files.RECEIPTS) as found,
         ):
             _check_all(job, found, clock)
         receipt_rows.find_doubles(job)
@@ -239,7 +244,7 @@ def _check_all(job: ImportJob, found: Iterator[Any], clock: Callable[[], datetim
     while batch := list(islice(found, CHECKED_AT_ONCE)):
         with atomic():
             rows = receipt_rows.judge(job, batch, stores, now=clock())
-            receipt_rows.insert(rows)
+            receipt_rows.insert(rows, job_id=job.pk)
             done += len(rows)
             _move(job, State.CHECKING, now=clock(), done_count=done)
 
@@ -251,26 +256,28 @@ def _foresee(job: ImportJob, clock: Callable[[], datetime]) -> None:
     begun = {"row_count": count, "done_count": done, "began_count": done, "began_at": clock()}
     _move(job, State.CHECKING, now=clock(), **begun)
     tried: Counter[tuple[int, str]] = Counter()
-    last = ImportRow(member_id=0, line=0)
-    while rows := _next_members(job, after=last):
+    last = Row(0, 0, "", member_id=0)
+    while rows := _next_members(job, stores, after=last):
         # What members before these would have taken is over; what campaigns would have given is not.
         if rows[0].member_id != last.member_id:
             tried = Counter({pair: used for pair, used in tried.items() if not pair[0]})
-        for row in rows:
-            row.store = stores.by_id[row.store_id or 0]
-        points = slips.foresee_all([receipt_rows.slip_of(row) for row in rows], now=clock(), tried=tried)
+        points = slips.foresee_all(
+            [receipt_rows.slip_of(row) for row in rows],
+            now=clock(),
+            tried=tried,
+            held=receipt_rows.held(rows, group_id=job.mall.group_id),
+        )
         done, last = done + len(rows), rows[-1]
         with atomic():
             receipt_rows.foretell(rows, points)
             _move(job, State.CHECKING, now=clock(), done_count=done)
 
 
-def _next_members(job: ImportJob, *, after: ImportRow) -> list[ImportRow]:
+def _next_members(job: ImportJob, stores: slips.Stores, *, after: Row) -> list[Row]:
     """Whole members, unless one has more rows than that: what looks alike is then seen together."""
     behind = ImportRow.objects.filter(job=job, member__gte=after.member_id)
-    rows = receipt_rows.next_open(
-        behind.exclude(member=after.member_id, line__lte=after.line), CHECKED_AT_ONCE
-    )
+    behind = behind.exclude(member=after.member_id, line__lte=after.line)
+    rows = receipt_rows.next_open(behind, stores, CHECKED_AT_ONCE)
     if len(rows) < CHECKED_AT_ONCE:
         return rows
     return [row for row in rows if row.member_id != rows[-1].member_id] or rows
@@ -297,17 +304,14 @@ def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) 
 
 @atomic
 def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
-    mine = ImportRow.objects.filter(job=job).select_for_update(of=("self",))
+    mine = ImportRow.objects.filter(job=job).select_for_update()
     with connection.cursor() as cursor:
         cursor.execute(FOR_MANY)
-    rows = receipt_rows.next_open(mine, EARNED_AT_ONCE)
+    rows = receipt_rows.apart(receipt_rows.next_open(mine, stores, EARNED_AT_ONCE))
     if not rows:
         return 0
-    for row in rows:
-        row.store = stores.by_id[row.store_id or 0]
-    rows = receipt_rows.apart(rows)
-    receipt_rows.settle(rows, group_id=job.mall.group_id)
-    _earn([row for row in rows if row.fate != Fate.KNOWN], job, now=now)
+    held = receipt_rows.settle(rows, group_id=job.mall.group_id)
+    _earn([row for row in rows if row.fate != Fate.KNOWN], job, held=held, now=now)
     receipt_rows.save(rows)
     with connection.cursor() as cursor:
         cursor.execute(AS_EVER)
@@ -316,13 +320,13 @@ def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
     return len(rows)
 
 
-def _earn(rows: Sequence[ImportRow], job: ImportJob, *, now: datetime) -> None:
-    handed = slips.hand_in_all([receipt_rows.slip_of(row, by_id=job.asked_by_id) for row in rows], now=now)
-    for row, one in zip(rows, handed, strict=True):
+def _earn(rows: Sequence[Row], job: ImportJob, *, held: set[tuple[int, str, str]], now: datetime) -> None:
+    given = [receipt_rows.slip_of(row, by_id=job.asked_by_id) for row in rows]
+    for row, one in zip(rows, slips.hand_in_all(given, now=now, held=held), strict=True):
         if isinstance(one, FieldRefused):
-            row.fate, row.faults = Fate.FAULTY, [{"field": one.field, "code": one.code}]
+            row.fate, row.faults = Fate.FAULTY.value, [{"field": one.field, "code": one.code}]
         else:
-            row.fate, row.transaction_id = Fate.RECORDED, one
+            row.fate, row.transaction_id = Fate.RECORDED.value, one
 
 
 def _move(job: ImportJob, during: ImportJob.State, *, now: datetime, **values: Any) -> None:

@@ -12,26 +12,27 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db import connection
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from loyalty.earning import awards, duplicates, purchases, suspects, trials
+from loyalty.earning.duplicates import Held
 from loyalty.earning.models import DuplicateCase, NumberClaim, Transaction
 from loyalty.earning.purchases import Purchase
 from loyalty.earning.suspects import Suspicion
 from loyalty.earning.trials import Trial
 from members import lookup
-from members.models import Member, Pass
-from pms import store_history
+from pms import columns, store_history
 from pms.clock import HONG_KONG
-from pms.models import Mall, Store, StoreMapping, StoreMove
+from pms.models import Mall, Store, StoreMapping
 
 HIGHEST_CENTS = 10**10
 # Tills' clocks run ahead of ours by this much at most.
 AHEAD = timedelta(minutes=10)
 NUMBER = re.compile(r"[A-Za-z0-9_-]{1,128}")
+KINDS = frozenset(NumberClaim.Kind.values)
 LOST_DIGITS = re.compile(r"[+-]?\d+(\.\d+)?E[+-]?\d+", re.IGNORECASE | re.ASCII)
 DOLLARS = re.compile(r"(0|[1-9]\d{0,12})(\.\d+)?", re.ASCII)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -167,20 +168,28 @@ def hand_in(slip: Slip, *, now: datetime) -> Transaction:
     return Transaction.objects.select_related("award", "store").get(pk=handed)
 
 
-def hand_in_all(slips: Sequence[Slip], *, now: datetime) -> list[int | FieldRefused]:
-    """As `hand_in` for many, in their order, but only their transactions' ids, or why one was refused."""
-    outcomes = awards.earn_all([slip.purchase(now=now) for slip in slips], now=now)
+def hand_in_all(
+    slips: Sequence[Slip], *, now: datetime, held: Held | None = None
+) -> list[int | FieldRefused]:
+    """As `hand_in` for many, in their order, but only their transactions' ids, or why one was refused.
+
+    `held` is for who has just asked which of their numbers others hold.
+    """
+    outcomes = awards.earn_all([slip.purchase(now=now) for slip in slips], now=now, held=held)
     return [outcome.transaction_id or FieldRefused("store", "STORE_SUSPENDED") for outcome in outcomes]
 
 
-def foresee_all(slips: Sequence[Slip], *, now: datetime, tried: Counter[tuple[int, str]]) -> list[int]:
+def foresee_all(
+    slips: Sequence[Slip], *, now: datetime, tried: Counter[tuple[int, str]], held: Held
+) -> list[int]:
     """The points that `hand_in_all` would give; writes nothing. `tried` is what earlier ones took of limits."""
-    return trials.foresee([slip.purchase(now=now) for slip in slips], now=now, tried=tried)
+    return trials.foresee([slip.purchase(now=now) for slip in slips], now=now, tried=tried, held=held)
 
 
 def read_number(text: str) -> str:
     """As it stands on the receipt, without blanks around it; empty if there is none."""
-    number = unicodedata.normalize("NFKC", text.strip(" \t"))
+    number = text.strip(" \t")
+    number = number if number.isascii() else unicodedata.normalize("NFKC", number)
     if LOST_DIGITS.fullmatch(number):
         raise FieldRefused("number", "NUMBER_LOST_DIGITS")
     if number and not NUMBER.fullmatch(number):
@@ -189,10 +198,10 @@ def read_number(text: str) -> str:
 
 
 def read_kind(text: str) -> str:
-    kind = text.strip().upper() or NumberClaim.Kind.RECEIPT
-    if kind not in NumberClaim.Kind.values:
+    kind = text.strip().upper() or duplicates.RECEIPT
+    if kind not in KINDS:
         raise FieldRefused("number_kind", "NUMBER_KIND_UNKNOWN")
-    return str(kind)
+    return kind
 
 
 def read_dollars(text: str) -> int:
@@ -263,7 +272,7 @@ class Stores:
         self.known: dict[str, list[Store]] = {}
         self.by_id: dict[int, Store] = {}
         mappings = StoreMapping.objects.filter(group_id=mall.group_id, ended_at=None)
-        stores = _with_moves(Store.objects.filter(group_id=mall.group_id))
+        stores = Store.objects.filter(group_id=mall.group_id).select_related("mall", "merged_into__mall")
         if only is not None:
             mapped = mappings.filter(label__iexact=only.strip())
             is_named = Q(code__iexact=only.strip()) | Q(pms_label__iexact=only.strip())
@@ -273,8 +282,7 @@ class Stores:
             self._add(store, {store.code, store.pms_label} if only is None else {only.strip()})
         for label, store_id in mappings.values_list("label", "store_id") if only is None else ():
             self._add(self.by_id[store_id], {label})
-        moved = [one.merged_into_id or one.pk for one in self.by_id.values() if one.has_moved]  # type: ignore[attr-defined]
-        self.moves = store_history.Moves(moved)
+        self.moves = store_history.Moves(store for found in self.known.values() for store in found)
 
     def _add(self, store: Store, names: Iterable[str]) -> None:
         """A merged store's names lead to the one it became."""
@@ -294,29 +302,45 @@ class Stores:
         return checked_store(here[0])
 
 
-def _with_moves(stores: QuerySet[Store]) -> QuerySet[Store]:
-    moves = StoreMove.objects.filter(store=Coalesce(OuterRef("merged_into"), OuterRef("pk")))
-    return stores.select_related("mall", "merged_into__mall").annotate(has_moved=Exists(moves))
-
-
 def checked_store(store: Store) -> Store:
     if store.state != Store.State.ACTIVE or store.mall.state != Mall.State.ACTIVE:
         raise FieldRefused("store", "STORE_SUSPENDED")
     return store
 
 
+NAMED = """
+WITH program AS (SELECT id FROM members_program WHERE group_id = %(group_id)s)
+SELECT 'card', card_number, id FROM members_member
+WHERE program_id IN (SELECT id FROM program) AND card_number = ANY(%(cards)s::text[])
+UNION ALL
+SELECT 'phone', phone, id FROM members_member
+WHERE program_id IN (SELECT id FROM program) AND phone = ANY(%(phones)s::text[])
+UNION ALL
+SELECT 'user', user_id, member_id FROM members_pass
+WHERE program_id IN (SELECT id FROM program) AND user_id = ANY(%(users)s::text[])
+"""
+
+
 def members_named(texts: Iterable[str], *, group_id: int) -> dict[str, set[int]]:
-    """Members by card number, phone or wallet user ID, in three questions however many are asked for."""
+    """Members by card number, phone or wallet user ID, in one question however many are asked for."""
     wanted = {text: text.strip() for text in texts}
     cards = {text: name.upper() for text, name in wanted.items() if name}
     phones = {text: lookup.phone_of(name) for text, name in wanted.items() if name}
-    members = Member.objects.filter(program__group=group_id)
-    by_card = _ids(members.filter(card_number__in=set(cards.values())).values_list("card_number", "pk"))
-    by_phone = _ids(members.filter(phone__in=set(phones.values()) - {""}).values_list("phone", "pk"))
-    passes = Pass.objects.filter(program__group=group_id, user_id__in=set(wanted.values()) - {""})
-    by_user = _ids(passes.values_list("user_id", "member_id"))
+    values: dict[str, int | str] = {
+        "group_id": group_id,
+        "cards": columns.texts(set(cards.values())),
+        "phones": columns.texts(set(phones.values()) - {""}),
+        "users": columns.texts(set(wanted.values()) - {""}),
+    }
+    found: dict[tuple[str, str], set[int]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(NAMED, values)
+        for of, name, member_id in cursor.fetchall():
+            found.setdefault((of, name), set()).add(member_id)
     return {
-        text: by_card.get(cards[text], set()) | by_phone.get(phones[text], set()) | by_user.get(name, set())
+        text: set().union(
+            *(found.get(one, ()) for one in (("card", cards[text]), ("phone", phones[text]), ("user", name)))
+        )
         for text, name in wanted.items() if name
     }  # fmt: skip
 
@@ -328,10 +352,3 @@ def the_member(text: str, named: Mapping[str, set[int]]) -> int:
     if len(found) != 1:
         raise FieldRefused("member", "MEMBER_AMBIGUOUS" if found else "MEMBER_UNKNOWN")
     return next(iter(found))
-
-
-def _ids(pairs: Iterable[tuple[str, int]]) -> dict[str, set[int]]:
-    found: dict[str, set[int]] = {}
-    for name, member_id in pairs:
-        found.setdefault(name, set()).add(member_id)
-    return found

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from loyalty.earning import decisions, duplicates, limits, purchases, runs, suspects, tiers, transactions
 from loyalty.earning.decisions import Decision
+from loyalty.earning.duplicates import Held
 from loyalty.earning.models import Award, Transaction
 from loyalty.earning.outcomes import Outcome, Verdict, waiting
 from loyalty.earning.purchases import Found, Purchase
@@ -31,15 +32,15 @@ def earn(*, purchase: Purchase, now: datetime) -> Outcome:
     return earn_all([purchase], now=now)[0]
 
 
-def earn_all(asked: Sequence[Purchase], *, now: datetime) -> list[Outcome]:
+def earn_all(asked: Sequence[Purchase], *, now: datetime, held: Held | None = None) -> list[Outcome]:
     """As `earn` for each in this order, in the same few statements; members' tiers are reviewed at the end.
 
-    Raises `Overtaken`, but never for one alone.
+    Raises `Overtaken`, but never for one alone. `held` is for who has just asked which of their numbers others hold.
     """
     pairs = list(zip(asked, _with_accounts(purchases.find_all(asked), now=now), strict=True))
     outcomes = [runs.waits(purchase, found) for purchase, found in pairs]
     taken = [pair for pair, outcome in zip(pairs, outcomes, strict=True) if outcome is None]
-    recorded = iter(_record_all(taken, now=now) if taken else [])
+    recorded = iter(_record_all(taken, now=now, held=held) if taken else [])
     return [outcome or next(recorded) for outcome in outcomes]
 
 
@@ -122,9 +123,11 @@ def _decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
     return decisions.decide(purchase, found, now=now)
 
 
-def _record_all(pairs: Sequence[tuple[Purchase, Found]], *, now: datetime) -> list[Outcome]:
+def _record_all(
+    pairs: Sequence[tuple[Purchase, Found]], *, now: datetime, held: Held | None
+) -> list[Outcome]:
     """All are judged and written together; what others hold a number of is lost, and gets nothing."""
-    judged = runs.judge(pairs, now=now)
+    judged = runs.judge(pairs, now=now, held=held)
     foreseen = {one.found.transaction_id for one in judged if one.is_lost}
     lost = transactions.write([_record(one) for one in judged], now=now)
     if len(pairs) > 1 and lost - foreseen:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from loyalty.earning import purchases, rules, rulesets
+from loyalty.earning import limits, purchases, rules, rulesets
 from loyalty.earning.limits import Asked, Rooms
 from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.reasons import reason
 from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, budget_key, facts_as_json
-from loyalty.earning.rules import Judgement
+from loyalty.earning.rules import Judgement, Misses
 from loyalty.ledger import expiry
 from loyalty.ledger.postings import NewLot
 
@@ -52,18 +52,25 @@ class Case:
     found: Found
     facts: Facts
     ruleset: Sequence[RuleTerms]
+    missed: Misses
     limited: Mapping[str, RuleTerms]
-
-    @property
-    def asked(self) -> Asked:
-        return Asked(self.found.account_id, self.limited, self.found.used_ever)
+    asked: Asked
 
 
 def case_of(purchase: Purchase, found: Found) -> Case:
     facts = purchases.facts(purchase, found)
     ruleset = in_force(found, purchase.paid_at)
-    limited = rules.limited(facts, ruleset)
-    return Case(purchase=purchase, found=found, facts=facts, ruleset=ruleset, limited=limited)
+    missed = rules.misses(ruleset, facts)
+    limited = rules.limited(facts, ruleset, missed=missed)
+    return Case(
+        purchase=purchase,
+        found=found,
+        facts=facts,
+        ruleset=ruleset,
+        missed=missed,
+        limited=limited,
+        asked=limits.asked(found.account_id, limited, found.used_ever),
+    )
 
 
 def decide(purchase: Purchase, found: Found, *, now: datetime) -> Decision:
@@ -76,18 +83,18 @@ def decide_next(case: Case, room: Rooms, *, now: datetime, is_told: bool = True)
     """The next of a run of purchases, whose limits `room` has read; those before it have told it what they used."""
     facts, ruleset, found = case.facts, case.ruleset, case.found
     rooms = room.of_member(case.asked) if case.limited else {}
-    judgement = rules.judge(facts, ruleset, rooms, is_told=is_told)
+    judgement = rules.judge(facts, ruleset, rooms, is_told=is_told, missed=case.missed)
     budgeted = {budget_key(line.terms): line.terms for line in judgement.lines if budget_key(line.terms)}
     if budgeted:
         rooms |= room.of_budgets(budgeted)
-        judgement = rules.judge(facts, ruleset, rooms, is_told=is_told)
+        judgement = rules.judge(facts, ruleset, rooms, is_told=is_told, missed=case.missed)
     lots = new_lots(judgement, facts, ruleset, expires=(found.expiry, found.expiry_count), now=now)
     return Decision(judgement=judgement, facts=facts, ruleset=ruleset, rooms=rooms, lots=lots)
 
 
-def in_force(found: Found, at: datetime) -> list[RuleTerms]:
+def in_force(found: Found, at: datetime) -> Sequence[RuleTerms]:
     if found.newest_version_id is None:
-        return []
+        return ()
     return rulesets.in_force(program_id=found.program_id, newest_version_id=found.newest_version_id, at=at)
 
 

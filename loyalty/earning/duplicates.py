@@ -4,8 +4,9 @@ Every later record opens a case. A plain repeat decides itself; what differs or 
 """
 
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -22,18 +23,26 @@ CENTS_PER_DOLLAR = 100
 
 def canonical(number: str) -> str:
     """The form in which numbers are compared: NFKC, no outer blanks, upper case."""
-    return unicodedata.normalize("NFKC", number).strip().upper()
+    return (number if number.isascii() else unicodedata.normalize("NFKC", number)).strip().upper()
 
 
 # Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
 LONGEST_OF_A_TILL = 19
+# Numbers that somebody holds: group, kind and number.
+Held = Set[tuple[int, str, str]]
+# One by one by the index: for many, PostgreSQL would read all the claims there are.
 HELD = """
-SELECT group_id, kind, number, transaction_id FROM earning_numberclaim
-JOIN (SELECT * FROM unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) LIMIT %(all)s)
+SELECT asked.group_id, asked.kind, asked.number, claim.transaction_id
+FROM (SELECT * FROM unnest(%(group_ids)s::bigint[], %(kinds)s::text[], %(numbers)s::text[]) LIMIT %(all)s)
     AS asked (group_id, kind, number)
-    USING (group_id, kind, number)
+CROSS JOIN LATERAL (
+    SELECT transaction_id FROM earning_numberclaim
+    WHERE group_id = asked.group_id AND kind = asked.kind AND number = asked.number OFFSET 0
+) claim
 """
-OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != NumberClaim.Kind.RECEIPT)
+# As plain text: an enumeration's name is looked up anew each time, and the hot path does so for every payment.
+RECEIPT = NumberClaim.Kind.RECEIPT.value
+OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != RECEIPT)
 
 
 def claims(
@@ -44,22 +53,26 @@ def claims(
     One too long for a till is claimed under the other kinds too: whoever comes second with it meets a unique key,
     though one door called it a receipt and the other a payment.
     """
-    claimed = {
-        (kind, canonical(number)): None
-        for kind, number in numbers.items()
-        if kind != NumberClaim.Kind.RECEIPT
-    }
-    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    return list(_claims(tuple(numbers.items()), store, paid_at))
+
+
+# Of a file's row it is asked five times in one batch.
+@lru_cache(maxsize=4096)
+def _claims(
+    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime
+) -> tuple[tuple[str, str], ...]:
+    claimed = {(kind, canonical(number)): None for kind, number in numbers if kind != RECEIPT}
+    receipt = canonical(dict(numbers).get(RECEIPT, ""))
     if receipt:
-        claimed[NumberClaim.Kind.RECEIPT, f"{store or ''}/{_day(paid_at)}/{receipt}"] = None
+        claimed[RECEIPT, f"{store or ''}/{_day(paid_at)}/{receipt}"] = None
     if len(receipt) > LONGEST_OF_A_TILL:
         claimed |= {(kind, receipt): None for kind in OTHER_KINDS}
-    return list(claimed)
+    return tuple(claimed)
 
 
 def looked_up(numbers: Mapping[str, str]) -> str:
     """The receipt number that may be known under another kind; empty if its claims see to that, or there is none."""
-    receipt = canonical(numbers.get(NumberClaim.Kind.RECEIPT, ""))
+    receipt = canonical(numbers.get(RECEIPT, ""))
     return receipt if len(receipt) <= LONGEST_OF_A_TILL else ""
 
 
@@ -78,9 +91,16 @@ def first(found: Iterable[Transaction]) -> Transaction | None:
 
 def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
     """All that may be held already if the purchase is known: its claims, and a till's number among other kinds."""
-    receipt = looked_up(numbers)
+    return list(_asked(tuple(numbers.items()), store, paid_at))
+
+
+@lru_cache(maxsize=4096)
+def _asked(
+    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime
+) -> tuple[tuple[str, str], ...]:
+    receipt = looked_up(dict(numbers))
     others = [(kind, receipt) for kind in OTHER_KINDS] if receipt else []
-    return [*claims(numbers, store=store, paid_at=paid_at), *others]
+    return (*_claims(numbers, store, paid_at), *others)
 
 
 def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
@@ -100,7 +120,7 @@ def _held(wanted: Collection[tuple[int, str, str]]) -> list[tuple[int, str, str,
     values: dict[str, Any] = {
         "all": columns.ALL,
         "group_ids": columns.numbers(group_id for group_id, _kind, _number in asked),
-        "kinds": columns.texts(str(kind) for _group_id, kind, _number in asked),
+        "kinds": columns.texts(kind for _group_id, kind, _number in asked),
         "numbers": columns.texts(number for _group_id, _kind, number in asked),
     }
     with connection.cursor() as cursor:

@@ -37,23 +37,23 @@ def is_budget(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The limits and budgets one purchase may draw on. `used_ever`: what the member has had for life."""
+    """The limits and budgets one purchase may draw on. `keys` are those of the member whose room is to be read.
+
+    A gift for life that was `given` stays given, so knowing that needs no lock.
+    """
 
     account_id: int | None
     limited: Mapping[str, RuleTerms]
-    used_ever: Sequence[str]
+    given: Mapping[str, int]
+    keys: Sequence[tuple[int, str]]
 
-    @property
-    def given(self) -> dict[str, int]:
-        """A gift for life that was given stays given, so knowing that needs no lock."""
-        return {key: 0 for key in self.used_ever if key in self.limited and _amount(self.limited[key]) == 1}
 
-    @property
-    def keys(self) -> list[tuple[int, str]]:
-        if self.account_id is None:
-            return []
-        given = self.given
-        return [(self.account_id, key) for key in self.limited if not is_budget(key) and key not in given]
+def asked(account_id: int | None, limited: Mapping[str, RuleTerms], used_ever: Sequence[str]) -> Asked:
+    """`used_ever`: what the member has had for life."""
+    given = {key: 0 for key in used_ever if key in limited and _amount(limited[key]) == 1}
+    own = [key for key in limited if not is_budget(key) and key not in given]
+    keys = [(account_id, key) for key in own] if account_id is not None else []
+    return Asked(account_id, limited, given, keys)
 
 
 class Rooms:
@@ -80,7 +80,7 @@ class Rooms:
         left = {
             key: _amount(asked.limited[key]) - self._used[account_id, key] for account_id, key in asked.keys
         }
-        return asked.given | left
+        return {**asked.given, **left}
 
     def of_budgets(self, budgeted: Mapping[str, RuleTerms]) -> dict[str, int]:
         """What is left of campaigns' budgets, under their locks, in one order for everybody.

@@ -95,9 +95,10 @@ class Found(NamedTuple):
 # purchase. The order is amounts, members, then accounts, each by its number; where several stores have the name there
 # is no store, and so no amount.
 AMOUNT_LOCK, MEMBER_LOCK = 4101, 4102
-AMOUNT_KEY = """CASE WHEN store.namesakes = 1
-    THEN ((store.id * 1000003 + asked.amount_cents) %% 2147483647)::int END"""
-MEMBER_KEY = "(member.id %% 2147483647)::int"
+AMOUNT_FACTOR, KEYS = 1000003, 2**31 - 1
+AMOUNT_KEY = f"""CASE WHEN store.namesakes = 1
+    THEN ((store.id * {AMOUNT_FACTOR} + asked.amount_cents) %% {KEYS})::int END"""
+MEMBER_KEY = f"(member.id %% {KEYS})::int"
 LOCKS = f"""
 CASE WHEN NOT %(takes_locks)s THEN false
      WHEN asked.is_numbered THEN coalesce(pg_advisory_xact_lock_shared({AMOUNT_LOCK}, {AMOUNT_KEY})::text, '')
@@ -130,16 +131,13 @@ LEFT JOIN LATERAL (
     SELECT one.*, count(*) OVER () AS namesakes,
         {PAID_DATE} >= coalesce(one.opened_date, '-infinity') AND {PAID_DATE} <= coalesce(one.closed_date, 'infinity')
             AS is_open,
-        coalesce((SELECT move.from_mall_id FROM pms_storemove move
+        CASE WHEN one.moved_date > {PAID_DATE}
+            THEN (SELECT move.from_mall_id FROM pms_storemove move
                   WHERE move.store_id = one.id AND move.moved_date > {PAID_DATE}
-                  ORDER BY move.moved_date LIMIT 1), one.mall_id) AS mall_then_id
+                  ORDER BY move.moved_date LIMIT 1)
+            ELSE one.mall_id END AS mall_then_id
     FROM ({LEADING}) named JOIN pms_store one ON one.id = named.id
 ) store ON true
-"""  # noqa: S608  (put together from constants alone)
-LOCKED = f"""
-SELECT {AMOUNT_KEY}, {MEMBER_KEY}, asked.is_numbered, account.id
-FROM {ASKED} JOIN members_program program ON program.group_id = asked.group_id {PAYER} {STORE}
-LEFT JOIN ledger_pointaccount account ON account.member_id = member.id
 """  # noqa: S608  (put together from constants alone)
 TAKE_LOCKS = """
 SELECT count(CASE WHEN is_shared THEN pg_advisory_xact_lock_shared(%(of)s, key)::text
@@ -169,8 +167,8 @@ SELECT asked.place, program.id, program.joining_grace_days, program.manual_windo
        tier.code, tier.name_en, tier.name_zh, tier.factor_numerator, tier.factor_denominator,
        CASE WHEN asked.member_id IS NULL THEN consent.is_in_force ELSE member.joined_at <= asked.paid_at END,
        CASE WHEN asked.member_id IS NULL THEN consent.first_at ELSE member.joined_at END,
-       CASE WHEN %(is_new)s THEN nextval(pg_get_serial_sequence('earning_transaction', 'id')) ELSE 0 END,
-       CASE WHEN %(is_trial)s THEN 0 ELSE nextval(pg_get_serial_sequence('ledger_posting', 'id')) END,
+       CASE WHEN %(is_new)s THEN nextval('earning_transaction_id_seq') ELSE 0 END,
+       CASE WHEN %(is_trial)s THEN 0 ELSE nextval('ledger_posting_id_seq') END,
        store.merchant_id, program.duplicate_flag_score, program.duplicate_hold_score, program.duplicate_block_score,
        store.is_open, CASE WHEN store.excluded_tenders <> '[]'
            THEN array(SELECT jsonb_array_elements_text(store.excluded_tenders)) END,
@@ -206,11 +204,12 @@ def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> 
 
 
 def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool = True) -> list[Found]:
-    """As `find`, in the order asked. Many take their locks before the facts are read, in one order for everybody."""
+    """As `find`, in the order asked. Many take their locks in one order for everybody, right after the facts are read.
+
+    One alone takes them while they are read: what changes under the locks is in either case asked once they are had.
+    """
     is_new = is_new and not is_trial
     values = _values(asked)
-    if is_new and len(asked) > 1:
-        _take_locks(values)
     with connection.cursor() as cursor:
         cursor.execute(
             FACTS,
@@ -221,7 +220,10 @@ def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool 
     for place, *row in rows:
         # Two stores of one name are no store.
         found[place] = found[place]._replace(store_id=None) if place in found else Found(*row)
-    return [found[place] for place in range(1, len(asked) + 1)]
+    known = [found[place] for place in range(1, len(asked) + 1)]
+    if is_new and len(asked) > 1:
+        _take_locks(asked, known)
+    return known
 
 
 def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
@@ -240,12 +242,18 @@ def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
     }
 
 
-def _take_locks(values: Mapping[str, Any]) -> None:
-    """Amounts, members and accounts; one that any purchase wants for itself is not shared."""
+def _take_locks(asked: Sequence[Purchase], found: Sequence[Found]) -> None:
+    """Amounts, members and accounts, as `LOCKS` has them; one that any purchase wants for itself is not shared."""
+    amounts: dict[int, bool] = {}
+    members: dict[int, bool] = {}
+    for purchase, one in zip(asked, found, strict=True):
+        is_shared = bool(purchase.numbers.get("PAYMENT"))
+        if one.store_id is not None:
+            key = (one.store_id * AMOUNT_FACTOR + purchase.amount_cents) % KEYS
+            amounts[key] = amounts.get(key, True) and is_shared
+        if one.member_id is not None:
+            members[one.member_id % KEYS] = members.get(one.member_id % KEYS, True) and is_shared
     with connection.cursor() as cursor:
-        cursor.execute(LOCKED, values)
-        rows = cursor.fetchall()
-        amounts, members = _modes(rows, 0), _modes(rows, 1)
         for of, modes in ((AMOUNT_LOCK, amounts), (MEMBER_LOCK, members)):
             keys = sorted(modes)
             cursor.execute(
@@ -256,15 +264,7 @@ def _take_locks(values: Mapping[str, Any]) -> None:
                     "are_shared": columns.flags(modes[key] for key in keys),
                 },
             )
-    postings.take_locks(account_ids={account_id for *_keys, account_id in rows if account_id})
-
-
-def _modes(rows: Sequence[tuple[Any, ...]], place: int) -> dict[int, bool]:
-    modes: dict[int, bool] = {}
-    for row in rows:
-        if row[place] is not None:
-            modes[row[place]] = modes.get(row[place], True) and row[2]
-    return modes
+    postings.take_locks(account_ids={one.account_id for one in found if one.account_id})
 
 
 def facts(purchase: Purchase, found: Found) -> Facts:

@@ -3,7 +3,7 @@
 A draft lives in the form alone: nothing is written before it is published, and a published version is never changed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -271,7 +271,7 @@ def _try(request: HttpRequest, subject: Subject, form: RuleForm, data: Any) -> t
     return trial_form, trial_form.tried(now=now, ruleset=ruleset)
 
 
-def _with_draft(subject: Subject, form: RuleForm, standing: list[RuleTerms]) -> list[RuleTerms]:
+def _with_draft(subject: Subject, form: RuleForm, standing: Sequence[RuleTerms]) -> list[RuleTerms]:
     naming = form.naming
     rule = Rule(
         pk=subject.rule.pk if subject.rule else 0, program=subject.program, kind=subject.kind,

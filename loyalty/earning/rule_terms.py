@@ -174,7 +174,10 @@ def facts_as_json(facts: Facts) -> dict[str, object]:
     for name, usual in _USUAL.items():
         if values[name] == usual:
             del values[name]
-    return values | {name: values[name].isoformat() for name in _MOMENTS if values[name]}
+    for name in _MOMENTS:
+        if values[name]:
+            values[name] = values[name].isoformat()
+    return values
 
 
 def facts_from_json(kept: Mapping[str, Any]) -> Facts:

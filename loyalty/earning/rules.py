@@ -31,6 +31,9 @@ from loyalty.earning.rule_terms import (
 )
 
 Rooms = Mapping[str, int]
+Ruleset = Sequence[RuleTerms]
+# Each rule with the first of its conditions that does not hold; empty if all hold.
+Misses = Sequence[tuple[RuleTerms, str]]
 Reasons = list[dict[str, object]]
 
 
@@ -54,10 +57,10 @@ class Judgement:
     conditions: list[dict[str, object]] = field(default_factory=list)
     uses: Mapping[str, int] = field(default_factory=dict)
     is_capped: bool = False
+    points: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def points(self) -> int:
-        return sum(line.points for line in self.lines)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", sum([line.points for line in self.lines]))
 
 
 def judge(
@@ -67,9 +70,10 @@ def judge(
     *,
     net_cents: int | None = None,
     is_told: bool = True,
+    missed: Misses | None = None,
 ) -> Judgement:
     """`rooms` holds what is left of every limit and budget that `limited` names. `is_told=False` leaves out the
-    words, which take half of the time: whoever recounts a year needs the points alone.
+    words, which take half of the time: whoever recounts a year needs the points alone. `missed` is for who knows it.
 
     With `net_cents`, what the rest of a purchase still deserves: conditions stay judged on the original amount
     but for minimums on the net and flats, points follow the net.
@@ -80,7 +84,7 @@ def judge(
     unmet = gates.first_unmet(checked)
     if unmet or base is None:
         return _refused(checked, unmet) if is_told else Judgement()
-    missed = misses(ruleset, facts)
+    missed = misses(ruleset, facts) if missed is None else missed
     matching = [terms for terms, why in missed if not why and terms.kind != Kind.BASE]
     rate_line, counted, is_capped = _rate(facts, base, matching, rooms, net)
     extras, missed_notes = _extras(facts, base, matching, rooms, counted, rate_points=rate_line.points)
@@ -88,7 +92,7 @@ def judge(
         lines=tuple(line for line in (rate_line, *extras) if line.points),
         counted_cents=counted,
         reasons=_reasons(facts, base, rate_line, extras, missed_notes) if is_told else [],
-        conditions=gates.listed(checked) + _listed(missed, facts) if is_told else [],
+        conditions=gates.listed(checked, None) + _listed(missed, facts) if is_told else [],
         uses=_uses(facts, rate_line, base, extras),
         is_capped=is_capped or any(line.is_capped for line in extras),
     )
@@ -96,14 +100,13 @@ def judge(
 
 def _refused(checked: Checked, unmet: Gate | None) -> Judgement:
     refusal = unmet.refusal(checked) if unmet else reason("NO_RULE")
-    return Judgement(reasons=[refusal], conditions=gates.listed(checked))
+    return Judgement(reasons=[refusal], conditions=gates.listed(checked, unmet))
 
 
-def limited(facts: Facts, ruleset: Sequence[RuleTerms]) -> dict[str, RuleTerms]:
+def limited(facts: Facts, ruleset: Ruleset, *, missed: Misses | None = None) -> dict[str, RuleTerms]:
     """The limits and budgets that judging these facts may draw on, by key."""
-    touched = [
-        terms for terms, why in misses(ruleset, facts) if not why and (terms.limit or terms.budget_points)
-    ]
+    missed = misses(ruleset, facts) if missed is None else missed
+    touched = [terms for terms, why in missed if not why and (terms.limit or terms.budget_points)]
     keys = {limit_key(terms, facts): terms for terms in touched} | {
         budget_key(terms): terms for terms in touched
     }
@@ -111,8 +114,7 @@ def limited(facts: Facts, ruleset: Sequence[RuleTerms]) -> dict[str, RuleTerms]:
     return keys
 
 
-def misses(ruleset: Sequence[RuleTerms], facts: Facts) -> list[tuple[RuleTerms, str]]:
-    """Each rule with the first of its conditions that does not hold; empty if all hold."""
+def misses(ruleset: Sequence[RuleTerms], facts: Facts) -> Misses:
     paid = facts.paid_in_hong_kong
     return [(terms, _why_not(terms, facts, paid)) for terms in ruleset]
 
@@ -341,7 +343,7 @@ def _uses(facts: Facts, rate: Line, base: RuleTerms, extras: list[Line]) -> dict
     return {key: used for key, used in uses.items() if key and used}
 
 
-def _listed(missed: Sequence[tuple[RuleTerms, str]], facts: Facts) -> list[dict[str, object]]:
+def _listed(missed: Misses, facts: Facts) -> list[dict[str, object]]:
     """Each further rule with the first of its conditions that did not hold, if any."""
     listed: list[dict[str, object]] = []
     for terms, why in missed:

@@ -3,7 +3,8 @@
 Versions are frozen, so the number of the newest tells whether what is kept is still all there is.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -22,16 +23,13 @@ from loyalty.earning.rule_terms import (
     Unit,
 )
 
-Published = tuple[datetime, bool, RuleTerms]
+Ruleset = tuple[RuleTerms, ...]
 
 
-def in_force(*, program_id: int, newest_version_id: int, at: datetime) -> list[RuleTerms]:
+def in_force(*, program_id: int, newest_version_id: int, at: datetime) -> Ruleset:
     """The program's rules as they stood at a moment: the latest version of each, if that one is not switched off."""
-    standing: dict[int, tuple[bool, RuleTerms]] = {}
-    for effective_at, is_off, terms in _published(program_id, newest_version_id):
-        if effective_at <= at:
-            standing[terms.rule_id] = (is_off, terms)
-    return [terms for is_off, terms in standing.values() if not is_off]
+    begins, standing = _published(program_id, newest_version_id)
+    return standing[bisect_right(begins, at)]
 
 
 def named(version_ids: Iterable[int]) -> list[RuleTerms]:
@@ -40,11 +38,19 @@ def named(version_ids: Iterable[int]) -> list[RuleTerms]:
 
 
 @lru_cache(maxsize=256)
-def _published(program_id: int, newest_version_id: int) -> tuple[Published, ...]:
+def _published(program_id: int, newest_version_id: int) -> tuple[Sequence[datetime], Sequence[Ruleset]]:
+    """When each version came into force, and the rules as they stood before the first and from each on."""
     versions = RuleVersion.objects.select_related("rule").filter(
         rule__program_id=program_id, pk__lte=newest_version_id
     )
-    return tuple((v.effective_at, v.is_off, terms_of(v)) for v in versions.order_by("effective_at", "pk"))
+    latest: dict[int, tuple[bool, RuleTerms]] = {}
+    begins: list[datetime] = []
+    standing: list[Ruleset] = [()]
+    for version in versions.order_by("effective_at", "pk"):
+        latest[version.rule_id] = (version.is_off, terms_of(version))
+        begins.append(version.effective_at)
+        standing.append(tuple(terms for is_off, terms in latest.values() if not is_off))
+    return begins, standing
 
 
 @lru_cache(maxsize=4096)

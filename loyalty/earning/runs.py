@@ -12,6 +12,7 @@ from datetime import datetime
 
 from loyalty.earning import decisions, duplicates, purchases
 from loyalty.earning.decisions import Decision
+from loyalty.earning.duplicates import Held
 from loyalty.earning.limits import Rooms
 from loyalty.earning.models import DuplicateCase, Transaction
 from loyalty.earning.outcomes import Outcome, waiting
@@ -47,12 +48,19 @@ class Judged:
 
 
 def judge(
-    pairs: Sequence[tuple[Purchase, Found]], *, now: datetime, tried: Counter[tuple[int, str]] | None = None
+    pairs: Sequence[tuple[Purchase, Found]],
+    *,
+    now: datetime,
+    tried: Counter[tuple[int, str]] | None = None,
+    held: Held | None = None,
 ) -> list[Judged]:
-    """With what was `tried` before, a trial, which says no word of why: it foresees the points alone."""
+    """With what was `tried` before, a trial, which says no word of why: it foresees the points alone.
+
+    `held` is for who knows which of their numbers others hold.
+    """
     is_trial = tried is not None
     cases = [decisions.case_of(*pair) if pair[1].store_id is not None else None for pair in pairs]
-    lost = _lost(pairs) if is_trial or len(pairs) > 1 else set()
+    lost = _lost(pairs, held) if is_trial or len(pairs) > 1 else set()
     rooms = Rooms([case.asked for case in cases if case], tried=tried)
     lookout = Lookout([Look(purchase=purchase, found=found) for purchase, found in pairs])
     judged: list[Judged] = []
@@ -126,7 +134,7 @@ def _under(
     )
 
 
-def _lost(pairs: Sequence[tuple[Purchase, Found]]) -> set[int]:
+def _lost(pairs: Sequence[tuple[Purchase, Found]], known: Held | None) -> set[int]:
     """Places of those whose number is held already, or by one before them."""
     numbers = [
         (purchase.group_id, purchase.numbers, found.store_id, purchase.paid_at) for purchase, found in pairs
@@ -135,7 +143,7 @@ def _lost(pairs: Sequence[tuple[Purchase, Found]]) -> set[int]:
         {(group_id, *pair) for pair in duplicates.asked(kinds, store=store, paid_at=paid_at)}
         for group_id, kinds, store, paid_at in numbers
     ]
-    held = duplicates.held({one for wanted in asked for one in wanted})
+    held = set(duplicates.held({one for wanted in asked for one in wanted}) if known is None else known)
     lost: set[int] = set()
     for place, (group_id, kinds, store, paid_at) in enumerate(numbers):
         if asked[place] & held:

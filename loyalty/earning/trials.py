@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loyalty.earning import decisions, purchases, rules, rulesets, runs
+from loyalty.earning.duplicates import Held
 from loyalty.earning.models import BudgetUse, CapUse, RuleVersion, Transaction
 from loyalty.earning.purchases import Found, Purchase
 from loyalty.earning.rule_terms import Facts, Kind, Occasion, RuleTerms, Unit
@@ -87,12 +88,17 @@ def try_purchase(purchase: Purchase) -> Trial:
     return Trial(facts=facts, judgement=judgement, lots=lots, ruleset=ruleset, rooms=rooms)
 
 
-def foresee(asked: Sequence[Purchase], *, now: datetime, tried: Counter[tuple[int, str]]) -> list[int]:
-    """The points, on hold or not, that `awards.earn_all` would give for these; `tried` is what earlier ones took."""
+def foresee(
+    asked: Sequence[Purchase], *, now: datetime, tried: Counter[tuple[int, str]], held: Held
+) -> list[int]:
+    """The points, on hold or not, that `awards.earn_all` would give for these; `tried` is what earlier ones took.
+
+    `held` are those of their numbers that others hold.
+    """
     found = [with_account(one) for one in purchases.find_all(asked, is_trial=True)]
     pairs = list(zip(asked, found, strict=True))
     taken = [pair for pair in pairs if runs.waits(*pair) is None]
-    judged = {id(one.purchase): one.points for one in runs.judge(taken, now=now, tried=tried)}
+    judged = {id(one.purchase): one.points for one in runs.judge(taken, now=now, tried=tried, held=held)}
     return [judged.get(id(purchase), 0) for purchase in asked]
 
 
@@ -101,12 +107,12 @@ def with_account(found: Found) -> Found:
     return found if found.account_id else found._replace(account_id=-(found.member_id or 0))
 
 
-def in_force(program: Program, at: datetime) -> list[RuleTerms]:
+def in_force(program: Program, at: datetime) -> Sequence[RuleTerms]:
     newest = (
         RuleVersion.objects.filter(rule__program=program).order_by("-pk").values_list("pk", flat=True).first()
     )
     if newest is None:
-        return []
+        return ()
     return rulesets.in_force(program_id=program.pk, newest_version_id=newest, at=at)
 
 

@@ -78,6 +78,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='store',
+            name='moved_date',
+            field=models.DateField(blank=True, editable=False, null=True, verbose_name='first day in this mall'),
+        ),
+        migrations.AddField(
+            model_name='store',
             name='opened_date',
             field=models.DateField(blank=True, null=True, verbose_name='first day'),
         ),

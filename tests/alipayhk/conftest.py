@@ -7,6 +7,7 @@ import pytest
 
 from alipayhk.simulator import twin
 from alipayhk.simulator.server import SimulatorServer
+from tests.alipayhk.collecting import Collector, new_collector
 from tests.alipayhk.gateway import Gateway
 from tests.alipayhk.picking import Picker, new_picker
 from tests.alipayhk.raw_gateway import RawGateway
@@ -38,6 +39,12 @@ def raw_gateway(running_gateway: Gateway) -> Iterator[RawGateway]:
     made = RawGateway(running_gateway.twin.keys)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def collector(gateway: Gateway) -> Collector:
+    """A mall that collects its stores."""
+    return new_collector(gateway)
 
 
 @pytest.fixture

@@ -1,5 +1,12 @@
 """One factory per model, for real rows that belong together. Use `.create()`, whose type is the model."""
 
+from tests.factories.collecting import (
+    CollectionCallFactory,
+    CollectionSetupFactory,
+    ConfirmationRunFactory,
+    ListedStoreFactory,
+    StoreCollectionFactory,
+)
 from tests.factories.doors import (
     CounterEntryFactory,
     ImportChunkFactory,
@@ -90,6 +97,9 @@ __all__ = [
     "CapUseFactory",
     "CardTemplateFactory",
     "CircuitFactory",
+    "CollectionCallFactory",
+    "CollectionSetupFactory",
+    "ConfirmationRunFactory",
     "ConsentFactory",
     "ContactChangeFactory",
     "CorrectionFactory",
@@ -105,6 +115,7 @@ __all__ = [
     "ImportJobFactory",
     "ImportRowFactory",
     "LedgerBlockFactory",
+    "ListedStoreFactory",
     "MallFactory",
     "MallGroupFactory",
     "MallStaffFactory",
@@ -138,6 +149,7 @@ __all__ = [
     "SeenSignatureFactory",
     "SpotCheckFactory",
     "StoreChangeFactory",
+    "StoreCollectionFactory",
     "StoreFactory",
     "StoreMappingFactory",
     "StoreMoveFactory",

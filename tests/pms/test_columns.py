@@ -8,7 +8,20 @@ from django.db import connection
 
 from pms import columns
 
-ODD = ["", "plain", 'with "quotes"', "back\\slash", "NULL", "{a,b}", "line\nend", "中文", "  ", "it's", "%s"]
+ODD = [
+    "",
+    "plain",
+    'a","b',
+    'with "quotes"',
+    "back\\slash",
+    "NULL",
+    "{a,b}",
+    "line\nend",
+    "中文",
+    "  ",
+    "it's",
+    "%s",
+]
 
 
 def read_back(literal: str, kind: str) -> Any:
@@ -22,7 +35,7 @@ def test_every_column_comes_back_as_it_was() -> None:
     moments = [datetime(2026, 11, 22, 5, 8, 20, 123456, tzinfo=UTC), None]
 
     assert read_back(columns.texts(ODD), "text") == ODD
-    assert read_back(columns.numbers([1, -(2**62), None, True]), "bigint") == [1, -(2**62), None, 1]
+    assert read_back(columns.numbers([1, -(2**62), None]), "bigint") == [1, -(2**62), None]
     assert read_back(columns.moments(moments), "timestamptz") == moments
     assert read_back(columns.flags([True, False]), "boolean") == [True, False]
     assert read_back(columns.texts([]), "text") == []

@@ -1,12 +1,14 @@
-"""`stores map|unmap …`: the registry of stores from the command line; each word is a module of its own."""
+"""`stores import|collect|confirm|map|unmap …`: the registry from the command line; each word has a module of its own."""
 
 from argparse import ArgumentParser
 from typing import Any
 
-from alipayhk.management.store_commands import mapping, unmapping
+from alipayhk.management.store_commands import collect, confirm, importing, mapping, unmapping
 from pms.operator_command import OperatorCommand
 
-WORDS = {"map": mapping, "unmap": unmapping}
+WORDS = {
+    "import": importing, "collect": collect, "confirm": confirm, "map": mapping, "unmap": unmapping,
+}  # fmt: skip
 
 
 class Command(OperatorCommand):

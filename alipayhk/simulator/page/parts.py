@@ -18,6 +18,7 @@ from alipayhk.simulator.twin import Twin
 CARDS_SHOWN = 24
 CALLS_SHOWN = 60
 NOTICES_SHOWN = 12
+STORES_SHOWN = 12
 _SIGNS = {"DONE": "✓", "ACKNOWLEDGED": "✓", "FAULT": "!", "WAITING": "…", "SENDING": "…", "REFUSED": "✕"}
 
 
@@ -59,7 +60,21 @@ def banner(said: Banner | None, language: Words) -> str:
 
 def live(twin: Twin, language: Words) -> str:
     """Everything that changes while one looks."""
-    return _cards(twin, language) + _book(twin, language) + _calls(twin, language)
+    return _cards(twin, language) + _book(twin, language) + _stores(twin, language) + _calls(twin, language)
+
+
+def _stores(twin: Twin, language: Words) -> str:
+    """What malls had collected, the newest first; nothing while nobody collects."""
+    held = twin.stores.listing()
+    rows = "".join(
+        f"<li><code>{escape(one.store_id)}</code><span>{escape(one.store_name or one.merchant_name)}</span>"
+        f"<code>{escape(one.merchant_id)}</code><span>{escape(one.mall_label)}</span></li>"
+        for one in held[: -STORES_SHOWN - 1 : -1]
+    )
+    if not rows:
+        return ""
+    title = f"{escape(language('stores_held'))} <small>{len(held):,}</small>"
+    return f'<section><h2>{title}</h2><ul class="notices">{rows}</ul></section>'
 
 
 def _cards(twin: Twin, language: Words) -> str:

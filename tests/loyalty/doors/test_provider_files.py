@@ -14,11 +14,12 @@ from django.test import Client
 from django.urls import reverse
 
 from loyalty import celery  # noqa: F401  (tasks are published through its app)
-from loyalty.doors import provider_files, receipt_files, tasks
-from loyalty.doors.receipt_files import FileRefused
+from loyalty.doors import provider_files, tasks
 from loyalty.ledger.models import Posting
 from loyalty.review.models import Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece
+from pms import table_files
 from pms.models import MallStaff
+from pms.table_files import FileRefused
 from tests import factories
 from tests.loyalty.earning.programs import TUESDAY, Shopper, shopper
 from tests.loyalty.review.daily import NEXT_DAY, as_file, compared, line, mall_of, told
@@ -189,7 +190,7 @@ def test_a_file_that_cannot_be_read_safely_is_refused_as_a_whole(
 def test_a_file_over_the_limit_is_refused_before_anything_is_kept(
     person: Shopper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipt_files, "LARGEST", 10)
+    monkeypatch.setattr(table_files, "LARGEST", 10)
 
     with pytest.raises(FileRefused, match="TOO_LARGE"):
         compared(mall_of(person), as_file([line("B1", "1.00")]))

@@ -6,9 +6,9 @@ import zipfile
 
 import pytest
 
-from loyalty.doors import receipt_files
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
-from loyalty.doors.receipt_files import FileRefused
+from pms import table_files
+from pms.table_files import FileRefused
 from tests.loyalty.doors import desk, files
 from tests.loyalty.doors.desk import Desk
 from tests.loyalty.doors.files import as_csv, as_xlsx, cells, checked, fates
@@ -91,10 +91,10 @@ def test_a_sheet_that_is_named_as_shared_strings_is_refused(place: Desk) -> None
 def test_a_package_of_too_many_parts_is_refused(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     book = as_xlsx(cells(place))
 
-    monkeypatch.setattr(receipt_files, "MOST_PARTS", 5)
+    monkeypatch.setattr(table_files, "MOST_PARTS", 5)
     assert refused(place, book)[0] == "UNPACKS_TOO_LARGE"
-    monkeypatch.setattr(receipt_files, "LARGEST_DIRECTORY", 100)
-    monkeypatch.setattr(receipt_files, "MOST_PARTS", 1000)
+    monkeypatch.setattr(table_files, "LARGEST_DIRECTORY", 100)
+    monkeypatch.setattr(table_files, "MOST_PARTS", 1000)
     assert refused(place, book)[0] == "UNPACKS_TOO_LARGE"
 
 
@@ -116,8 +116,8 @@ def test_a_sheet_without_measure_is_refused(
     place: Desk, rows: bytes, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("MOST_ROWS_READ", "MOST_ELEMENTS", "LONGEST_TEXT", "LARGEST_TREE"):
-        monkeypatch.setattr(receipt_files, limit, 20_000)
-    monkeypatch.setattr(receipt_files, "PIECE", 1000)
+        monkeypatch.setattr(table_files, limit, 20_000)
+    monkeypatch.setattr(table_files, "PIECE", 1000)
     book = as_xlsx(cells(place))
     sheet = parts_of(book)["xl/worksheets/sheet1.xml"].replace(b"</sheetData>", rows + b"</sheetData>")
 
@@ -140,7 +140,7 @@ def test_an_encrypted_and_a_damaged_part_are_told_as_broken(place: Desk) -> None
 
 
 def test_a_line_or_a_heading_without_end_is_refused(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipt_files, "MOST_ROWS_READ", 1000)
+    monkeypatch.setattr(table_files, "MOST_ROWS_READ", 1000)
     good = as_csv(cells(place))
 
     assert refused(place, good + b"\n" + b"x," * 1_000_000)[0] == "NOT_TEXT"
@@ -165,7 +165,7 @@ def parts_of(book: bytes) -> dict[str, bytes]:
 def test_a_file_over_the_limit_is_refused_before_it_is_kept(
     place: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipt_files, "LARGEST", 100)
+    monkeypatch.setattr(table_files, "LARGEST", 100)
 
     with pytest.raises(FileRefused, match="TOO_LARGE"):
         files.sent(place, b"x" * 101)

@@ -89,7 +89,7 @@ def test_every_label_of_a_merged_store_leads_to_the_one_it_became(store: Store) 
 
 def test_a_purchase_of_a_day_before_the_move_is_the_old_malls(store: Store) -> None:
     first, second, third = (factories.MallFactory.create(group=store.group) for _ in range(3))
-    Store.objects.filter(pk=store.pk).update(mall=third)
+    Store.objects.filter(pk=store.pk).update(mall=third, moved_date=TODAY + timedelta(days=10))
     for malls, day in (((first, second), TODAY), ((second, third), TODAY + timedelta(days=10))):
         factories.StoreMoveFactory.create(store=store, from_mall=malls[0], to_mall=malls[1], moved_date=day)
     midnight = datetime.combine(TODAY, datetime.min.time(), HONG_KONG)

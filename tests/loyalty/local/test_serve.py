@@ -55,13 +55,13 @@ def test_a_used_port_is_named_in_one_line_and_changes_nothing(
 def test_manage_uses_the_servers_that_run(live_installation: live.Installation) -> None:
     code = "from django.db import connection as c; c.ensure_connection(); print(c.settings_dict['OPTIONS'])"
 
-    done = live_installation.manage("shell", "--no-imports", "-c", code)
+    done = live_installation.manage_as_typed("shell", "--no-imports", "-c", code)
 
     assert live_installation.running()["sockets"]["postgres"] in done.stdout
 
 
 def test_manage_passes_standard_input_through(live_installation: live.Installation) -> None:
-    done = live_installation.manage(
+    done = live_installation.manage_as_typed(
         "shell", "--no-imports", "-c", "import sys; print(sys.stdin.read())", given="王小明"
     )
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.utils.translation import override
 
-from loyalty.doors import receipt_files, receipts, slips
+from loyalty.doors import receipts, slips
 from loyalty.doors.models import ImportJob, ImportRow
-from loyalty.doors.receipt_files import FileRefused
-from pms import clock
+from pms import clock, table_files
 from pms.clock import HONG_KONG
 from pms.models import Mall
 from pms.operator_command import OperatorCommand
+from pms.table_files import FileRefused
 
 State = ImportJob.State
 
@@ -41,14 +41,14 @@ class Command(OperatorCommand):
 
     def _accepted(self, file: Path, mall: Mall) -> tuple[ImportJob, bool]:
         try:
-            if file.stat().st_size > receipt_files.LARGEST:
+            if file.stat().st_size > table_files.LARGEST:
                 raise FileRefused("TOO_LARGE")
             with file.open("rb") as content:
                 return receipts.accept(mall=mall, file=content, name=file.name, by=None, now=clock.now())
         except OSError as error:
             self.refuse(f"{file}: {error.strerror}.")
         except FileRefused as refused:
-            self.refuse(f"{file}: {receipt_files.REFUSALS[refused.code]}", status=1)
+            self.refuse(f"{file}: {table_files.REFUSALS[refused.code]}", status=1)
 
     def _work(self, job: ImportJob, *, dry_run: bool) -> None:
         receipts.check(job_id=job.pk, clock=clock.now)
@@ -107,6 +107,6 @@ def _text(document: dict[str, Any]) -> str:
     words += [f"  line {one['line']}, {one['field']}: {one['message_en']}" for one in document["faults"]]
     if document["refusal"]:
         words.append(
-            f"  refused: {receipt_files.REFUSALS[document['refusal']['code']]} {document['refusal']['detail']}"
+            f"  refused: {table_files.REFUSALS[document['refusal']['code']]} {document['refusal']['detail']}"
         )
     return "\n".join(words)

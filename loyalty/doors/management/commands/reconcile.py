@@ -7,14 +7,14 @@ from typing import Any
 
 from django.utils.translation import override
 
-from loyalty.doors import provider_columns, provider_files, receipt_files
-from loyalty.doors.receipt_files import FileRefused
+from loyalty.doors import provider_columns, provider_files
 from loyalty.review import reconciliation
 from loyalty.review.models import Finding, ProviderRow, Reconciliation
-from pms import clock, formats
+from pms import clock, formats, table_files
 from pms.clock import HONG_KONG
 from pms.models import Mall
 from pms.operator_command import OperatorCommand
+from pms.table_files import FileRefused
 
 State = Reconciliation.State
 
@@ -41,7 +41,7 @@ class Command(OperatorCommand):
 
     def _accepted(self, file: Path, mall: Mall) -> Reconciliation:
         try:
-            if file.stat().st_size > receipt_files.LARGEST:
+            if file.stat().st_size > table_files.LARGEST:
                 raise FileRefused("TOO_LARGE")
             with file.open("rb") as content:
                 kept, _is_new = provider_files.accept(
@@ -51,7 +51,7 @@ class Command(OperatorCommand):
         except OSError as error:
             self.refuse(f"{file}: {error.strerror}.")
         except FileRefused as refused:
-            self.refuse(f"{file}: {receipt_files.REFUSALS[refused.code]}", status=1)
+            self.refuse(f"{file}: {table_files.REFUSALS[refused.code]}", status=1)
 
 
 def _document(file: Reconciliation) -> dict[str, Any]:
@@ -119,5 +119,5 @@ def _text(document: dict[str, Any]) -> str:
     words += [f"  line {one['line']}, {one['field']}: {one['message_en']}" for one in document["faults"]]
     if document["refusal"]:
         refusal = document["refusal"]
-        words.append(f"  refused: {receipt_files.REFUSALS[refusal['code']]} {refusal['detail']}")
+        words.append(f"  refused: {table_files.REFUSALS[refusal['code']]} {refusal['detail']}")
     return "\n".join(words)

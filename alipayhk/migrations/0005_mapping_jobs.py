@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alipayhk', '0003_upload_batches'),
+        ('alipayhk', '0004_store_collection'),
         ('pms', '0003_store_guards'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
