@@ -46,6 +46,7 @@ class Row:
     unknown: UnknownStore
     mall: Mall
     likely: Likely | None
+    is_compared: bool
     points: int | None
     address: str
 
@@ -156,13 +157,18 @@ class UnknownStorePages(BaseAdmin):
 def _rows(found: list[UnknownStore]) -> list[Row]:
     shelf = Shelf({one.group_id for one in found})
     malls = Mall.objects.in_bulk({one.mall_id for one in found})
-    likely = {one: next(iter(shelf.likely(one)), None) for one in found}
+    compared: dict[UnknownStore, bool] = {}
+    likely: dict[UnknownStore, Likely | None] = {}
+    for one in found:
+        compared[one] = not shelf.is_tired
+        likely[one] = next(iter(shelf.likely(one)), None)
     points = _points(likely, now=clock.now())
     return [
         Row(
             unknown=one,
             mall=malls[one.mall_id],
             likely=likely[one],
+            is_compared=compared[one],
             points=points.get(one),
             address=_address(one),
         )

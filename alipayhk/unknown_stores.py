@@ -17,7 +17,7 @@ from loyalty.earning.models import Transaction
 from pms import columns
 from pms.models import Mall, Store
 
-MOST_LISTED = 200
+MOST_LISTED = 50
 # Judging a payment for show takes about a millisecond.
 MOST_FORESEEN = 2000
 MOST_NAMES = 5

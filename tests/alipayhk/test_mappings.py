@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alipayhk import mappings, unknown_stores, waiting
+from alipayhk import likely_stores, mappings, unknown_stores, waiting
 from alipayhk.likely_stores import Shelf
 from alipayhk.models import MappingJob, Notification
 from loyalty.earning import recount
@@ -121,6 +121,17 @@ def test_a_name_like_none_is_likely_nobody(mall: Wallet) -> None:
     waits(mall, 1, merchantName="Golden Optics")
 
     assert Shelf([mall.mall.group_id]).likely(inbox(mall)[0]) == []
+
+
+def test_a_page_compares_only_so_many_names(mall: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store.objects.filter(pk=mall.store.pk).update(name_en="Sakura", name_zh="櫻花")
+    waits(mall, 1, merchantName="Sakura")
+    monkeypatch.setattr(likely_stores, "MOST_COMPARED", 1)
+    shelf, [unknown] = Shelf([mall.mall.group_id]), inbox(mall)
+
+    first, second = shelf.likely(unknown), shelf.likely(unknown)
+
+    assert ([one.store for one in first], second, shelf.is_tired) == ([mall.store], [], True)
 
 
 def test_the_preview_says_what_mapping_will_do_and_writes_nothing(mall: Wallet) -> None:
