@@ -10,11 +10,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from alipayhk import (
+    collection_screens,  # noqa: F401  (registers its screens)
     credential_screens,  # noqa: F401  (registers its screens)
     deliveries_today,
     delivery_story,
     inbox,
     inquiry_notices,  # noqa: F401  (answers at the missing-points desk)
+    mapping_screens,  # noqa: F401  (registers its screens)
     notice_story,
     passes,
     upload_screens,  # noqa: F401  (registers its screen)

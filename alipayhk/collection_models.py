@@ -287,7 +287,7 @@ class ListedStore(models.Model):
     store_id = models.CharField(_("store ID"), max_length=128, blank=True)
     store_name = models.CharField(_("store name"), max_length=256, blank=True)
     mall_label = models.CharField(_("AlipayHK mall label"), max_length=64, blank=True)
-    raw = models.JSONField(_("as it came"), default=dict)
+    raw = models.JSONField(_("as it came"), default=dict, blank=True)
     state = models.CharField(_("state"), max_length=24, choices=State, default=State.ONLY_AT_ALIPAYHK)
     ours = models.ForeignKey(
         Store,

@@ -104,8 +104,9 @@ def looked(*, found: Sequence[Claimed], missing: Sequence[Claimed], fault: str, 
         for ones, outcome, code in ((found, outcomes.LISTED, "LISTED"), (missing, unlisted, fault or "NOT_LISTED"))
         for one in ones
     )  # fmt: skip
-    for credential_id in sorted({one.credential_id for one in (*found, *missing)}):
-        collection_queue.learn(credential_id=credential_id, outcomes=[not fault])
+    # A list that can be read says nothing of whether stores are taken.
+    for credential_id in sorted({one.credential_id for one in missing if fault}):
+        collection_queue.learn(credential_id=credential_id, outcomes=[False])
 
 
 def _wait_for_another_look(rest: list[Claimed], fault: str) -> None:

@@ -7,11 +7,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from alipayhk import environments, sealed, signature
-from alipayhk.models import CardTemplate, Credential, CredentialKey
+from alipayhk import environments, sealed, signature, store_payloads
+from alipayhk.models import CardTemplate, CollectionSetup, Credential, CredentialKey
 from pms import clock
 from pms.steady_forms import BaseForm, SteadyForm
 
+# What of a store AlipayHK's list may hold somewhere else.
+PLACED = tuple(store_payloads.FIELD_PLACES)
 CARD_WORDS = ("balance", "member_name", "card_number", "program_name")
 
 
@@ -136,5 +138,26 @@ class CardTemplateForm(BaseForm):
                     'Write an object such as {"$points$": "balance"}; '
                     "the words are balance, member_name, card_number and program_name."
                 )
+            )
+        return found
+
+
+class CollectionSetupForm(BaseForm):
+    class Meta:
+        model = CollectionSetup
+        widgets: ClassVar = {"field_paths": forms.Textarea(attrs={"rows": 2})}
+        fields = (
+            "is_on", "way_by_pms", "way_by_number", "names", "first_page", "page_size", "list_path", "field_paths",
+        )  # fmt: skip
+
+    def clean_field_paths(self) -> dict[str, str]:
+        found = self.cleaned_data["field_paths"] or {}
+        is_fit = isinstance(found, dict) and all(
+            name in PLACED and isinstance(place, str) and place for name, place in found.items()
+        )
+        if not is_fit:
+            raise ValidationError(
+                _('Write an object such as {"store_name": "pms.shopName"}; the names are %(names)s.')
+                % {"names": ", ".join(PLACED)}
             )
         return found

@@ -7,8 +7,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from alipayhk import credential_story, passes
-from alipayhk.credential_forms import CardTemplateForm, CredentialForm, CredentialKeyForm
-from alipayhk.models import CardTemplate, Credential, CredentialKey
+from alipayhk.credential_forms import (
+    CardTemplateForm,
+    CollectionSetupForm,
+    CredentialForm,
+    CredentialKeyForm,
+)
+from alipayhk.models import CardTemplate, CollectionSetup, Credential, CredentialKey
 from pms import clock, formats, scoping
 from pms.records import Deed, RecordAdmin, login_of, pill_by
 from pms.scoping import ScopedInline, ScopedModelAdmin
@@ -50,6 +55,15 @@ class CardTemplateInline(ScopedInline, admin.StackedInline):  # type: ignore[typ
     readonly_fields = ("paused_at", "pause_code")
 
 
+class CollectionSetupInline(ScopedInline, admin.StackedInline):  # type: ignore[type-arg]
+    model = CollectionSetup
+    form = CollectionSetupForm
+    mall_path = "credential__mall"
+    max_num = 1
+    template = "admin/edit_inline/stacked.html"
+    readonly_fields = ("held_until_at",)
+
+
 @admin.register(Credential)
 class CredentialAdmin(ScopedModelAdmin):
     mall_path = "mall"
@@ -61,7 +75,7 @@ class CredentialAdmin(ScopedModelAdmin):
     list_filter = ("environment", ("mall", scoping.ScopedFilter))
     search_fields = ("client_id", "merchant_id", "mall__tag")
     autocomplete_fields = ("mall",)
-    inlines = (KeyInline, CardTemplateInline)
+    inlines = (KeyInline, CardTemplateInline, CollectionSetupInline)
     fieldsets = (
         (None, {"fields": ("mall", "client_id", "client_ids", "merchant_id", "app_id")}),
         (_("Where it calls"), {"fields": ("environment", "gateway_url", "path_prefix", "encryption")}),

@@ -5,7 +5,7 @@ Names are compared by rapidfuzz in either language; whoever maps decides.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -88,7 +88,7 @@ def plain(name: str) -> str:
     return MARKS.sub(" ", TAILS.sub(" ", text)).strip()
 
 
-def _scorer(reported: str) -> object:
+def _scorer(reported: str) -> Callable[..., float]:
     """Chinese is written without blanks, so its names have no words to be sorted."""
     return fuzz.token_set_ratio if reported.isascii() else fuzz.partial_ratio
 

@@ -152,7 +152,7 @@ def _mall_of(mapping: StoreMapping) -> Mall:
 
 
 def _ask(
-    mapping: StoreMapping, mall: Mall, kind: Kind, count: int, by: User | None, *, now: datetime, reason: str = ""
+    mapping: StoreMapping, mall: Mall, kind: str, count: int, by: User | None, *, now: datetime, reason: str = ""
 ) -> MappingJob:  # fmt: skip
     return MappingJob.objects.create(
         group_id=mapping.group_id, mall=mall, mapping=mapping, store_id=mapping.store_id, label=mapping.label,

@@ -115,14 +115,13 @@ def waits_for(notice: Notification) -> str:
 
 
 def _cure(request: HttpRequest, notice: Notification) -> str:
-    """An unknown store leads to the form that adds it, filled in with what the message says."""
-    kind, _colon, label = notice.waits_for.partition(":")
+    """An unknown store leads to where it is mapped to one, or added."""
+    kind, _colon, name = notice.waits_for.partition(":")
     said = waits_for(notice)
-    if kind != "STORE" or not request.user.has_perm("pms.add_store"):
+    if kind != "STORE" or not request.user.has_perm("alipayhk.view_mappingjob"):
         return said
-    filled = urlencode({"mall": notice.mall_id, "pms_label": label})
-    address = f"{reverse('admin:pms_store_add')}?{filled}"
-    return formats.two_lines(said, formats.link(address, _("Add this store")))
+    address = f"{reverse('admin:alipayhk_map_store')}?{urlencode({'mall': notice.mall_id, 'name': name})}"
+    return formats.two_lines(said, formats.link(address, _("Map or add this store")))
 
 
 def _staff_sentences() -> dict[str, str]:

@@ -15,7 +15,7 @@ from django.db.models import Model, Q
 from django.db.transaction import atomic
 
 from alipayhk import environments, key_pairs, passes, registration_document, sealed, signature
-from alipayhk.models import CardTemplate, Credential, CredentialKey
+from alipayhk.models import CardTemplate, CollectionSetup, Credential, CredentialKey
 from alipayhk.registration_document import Document, Entries, Faulty, Given, Wire
 from loyalty.earning import rule_versions
 from loyalty.earning.rule_versions import Figures
@@ -166,6 +166,14 @@ def _keep_wire(run: _Run, given: Wire, mall: Mall) -> None:
         _keep_public_key(run, key, credential, f"alipayhk.public_keys[{place}]")
     _refuse_dev_key(credential)
     _keep_card_template(run, wire.card_template, credential)
+    if wire.collection is not None:
+        setup = CollectionSetup.objects.filter(credential=credential).first()
+        run.keep(
+            setup or CollectionSetup(credential=credential),
+            wire.collection,
+            path="alipayhk.collection",
+            name="collection of stores",
+        )
 
 
 def _with_preset(given: Wire) -> Wire:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from alipayhk import environments, signature
-from alipayhk.models import CardTemplate, Credential
+from alipayhk import environments, signature, store_payloads
+from alipayhk.models import CardTemplate, CollectionSetup, Credential
 from loyalty.earning import rule_versions
 from loyalty.earning.models import RuleVersion
 from members.models import Program
@@ -143,11 +143,13 @@ def client_ids(value: object) -> list[str]:
     return list(dict.fromkeys(client_id(member) for member in value))
 
 
-def placeholders(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise Unfit("must be an object from placeholder to word.")
-    name, word = text(64), one_of(list(CARD_WORDS))
-    return {name(key): word(member) for key, member in value.items()}
+def mapping(key: Read, word: Read, sentence: str) -> Read:
+    def read(value: object) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise Unfit(sentence)
+        return {key(name): word(member) for name, member in value.items()}
+
+    return read
 
 
 def _key(value: object, read: Callable[[str], Key]) -> Key:
@@ -163,6 +165,10 @@ name = text(128)
 client_id = text(128, r"[\x21-\x7e]+", "2110200000000044")
 label = text(64)
 cents = whole(0, rule_versions.HIGHEST_CENTS)
+placeholders = mapping(text(64), one_of(list(CARD_WORDS)), "must be an object from placeholder to word.")
+field_paths = mapping(
+    one_of(list(store_payloads.FIELD_PLACES)), text(255), "must be an object from field to place."
+)
 version = whole(1, 2**31 - 1)
 
 GROUP: Entries = {
@@ -249,14 +255,29 @@ STORE: Entries = {
 }
 
 
+COLLECTION: Entries = {
+    "is_on": Entry("is_on", flag, cleared=False),
+    "way_by_pms": Entry("way_by_pms", optional(text(64)), cleared=""),
+    "way_by_number": Entry("way_by_number", optional(text(64)), cleared=""),
+    "names": Entry(
+        "names", one_of(CollectionSetup.Names.values), cleared=CollectionSetup.Names.ENGLISH.value
+    ),
+    "first_page": Entry("first_page", whole(0, 1), cleared=1),
+    "page_size": Entry("page_size", whole(1, 500), cleared=20),
+    "list_path": Entry("list_path", optional(text(255)), cleared=""),
+    "field_paths": Entry("field_paths", field_paths, cleared={}),
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wire:
-    """The `alipayhk` part: what the credential keeps, its keys, and its card template if one is given."""
+    """The `alipayhk` part: the credential, its keys, and what is given of its card template and collection."""
 
     credential: Given
     keys: Given
     public_keys: list[Given]
     card_template: Given | None
+    collection: Given | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -295,8 +316,9 @@ def missing(path: str, given: Given, entries: Entries) -> None:
 
 def _wire(value: object) -> Wire:
     found = _object("alipayhk", value)
-    keys, template = (_part(found, key, "alipayhk.") for key in ("public_keys", "card_template"))
-    parts = {key: member for key, member in found.items() if key not in ("public_keys", "card_template")}
+    within = ("public_keys", "card_template", "collection")
+    keys, template, collection = (_part(found, key, "alipayhk.") for key in within)
+    parts = {key: member for key, member in found.items() if key not in within}
     return Wire(
         credential=_identified("alipayhk", parts, CREDENTIAL, "client_id", beside=KEYS),
         keys=_section("alipayhk", parts, KEYS, beside=CREDENTIAL),
@@ -304,6 +326,7 @@ def _wire(value: object) -> Wire:
         card_template=None
         if template is None
         else _section("alipayhk.card_template", template, CARD_TEMPLATE),
+        collection=None if collection is None else _section("alipayhk.collection", collection, COLLECTION),
     )
 
 

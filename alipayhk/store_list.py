@@ -20,6 +20,7 @@ from alipayhk.store_payloads import Line, ListUnreadable, Page, Places, Triple
 MOST_ROWS = 50_000
 # The quick attempts of the schedule; a reading that must wait for minutes is begun anew.
 TRIES_OF_A_PAGE = 4
+LONGEST_WAIT = 5.0
 # What an answer may hold beyond what it claims before nobody believes that it ends.
 SURPLUS = 3
 
@@ -141,7 +142,7 @@ def _take_in(reading: Reading, page: Page) -> list[Line]:
 
 def _page(source: Source, index: int) -> Page:
     """One page, tried by the quick part of the schedule."""
-    waits = settings.ALIPAYHK_RETRY_DELAYS[:TRIES_OF_A_PAGE]
+    waits = [wait for wait in settings.ALIPAYHK_RETRY_DELAYS[:TRIES_OF_A_PAGE] if wait <= LONGEST_WAIT]
     code = ""
     for wait in waits:
         time.sleep(wait)

@@ -6,6 +6,7 @@ A payment is reported under a PMS label or, without one, under a merchant ID alo
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -14,7 +15,7 @@ from loyalty.earning import foresight
 from loyalty.earning.foresight import Foreseen
 from loyalty.earning.models import Transaction
 from pms import columns
-from pms.models import Store
+from pms.models import Mall, Store
 
 MOST_LISTED = 200
 # Judging a payment for show takes about a millisecond.
@@ -74,7 +75,7 @@ class Preview:
 
 def listed(*, group_ids: Collection[int], mall_ids: Collection[int], name: str = "") -> list[UnknownStore]:
     """Oldest first, as far as `MOST_LISTED`."""
-    values = {
+    values: dict[str, Any] = {
         "group_ids": columns.numbers(group_ids), "mall_ids": columns.numbers(mall_ids), "name": name,
     }  # fmt: skip
     with connection.cursor() as cursor:
@@ -82,11 +83,16 @@ def listed(*, group_ids: Collection[int], mall_ids: Collection[int], name: str =
         return [_unknown(*row) for row in cursor.fetchall()]
 
 
+def nothing_of(*, mall: Mall, name: str, now: datetime) -> UnknownStore:
+    """A name under which nothing waits, or no longer."""
+    return _unknown(mall.group_id, mall.pk, name, False, 0, 0, 0, now, now, now, None, None)
+
+
 def counted(
     *, group_ids: Collection[int], mall_ids: Collection[int], most: int
 ) -> tuple[int, datetime | None]:
     """How many names wait, no further than `most`, and since when."""
-    values = {
+    values: dict[str, Any] = {
         "group_ids": columns.numbers(group_ids), "mall_ids": columns.numbers(mall_ids), "most": most,
     }  # fmt: skip
     with connection.cursor() as cursor:

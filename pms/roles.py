@@ -35,6 +35,7 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "review.adjustmentrequest", "review.finding", "review.reconciliation",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
     "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch", "alipayhk.mappingjob",
+    "alipayhk.collectionsetup", "alipayhk.storecollection", "alipayhk.listedstore", "alipayhk.confirmationrun",
 ) | _may("add", "review.reportrun")  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
 OPERATIONS = (
@@ -43,6 +44,8 @@ OPERATIONS = (
         "alipayhk.notification",
         "alipayhk.passupdate",
         "alipayhk.uploadbatch",
+        "alipayhk.storecollection",
+        "alipayhk.listedstore",
         "members.pass",
         "members.contactchange",
         "pms.store",
@@ -52,6 +55,7 @@ OPERATIONS = (
     )
     | _may(
         "add",
+        "alipayhk.confirmationrun",
         "pms.store",
         "doors.importjob",
         "review.reconciliation",
@@ -65,12 +69,12 @@ MANAGEMENT = _may(
     "pms.mall", "members.program", "members.tier", "members.member",
     "earning.rule",
     "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "doors.partnerkey",
-    "review.providercolumn", "review.dailymail", "alipayhk.mappingjob",
+    "review.providercolumn", "review.dailymail", "alipayhk.mappingjob", "alipayhk.collectionsetup",
 ) | _may(
     "add",
     "doors.partnerkey", "review.providercolumn",
     "members.tier", "earning.backtestrun",
-    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate",
+    "alipayhk.credential", "alipayhk.credentialkey", "alipayhk.cardtemplate", "alipayhk.collectionsetup",
 ) | _may(
     "view",
     "doors.partnerkey", "review.providercolumn", "earning.backtestrun",

@@ -1,6 +1,6 @@
 """The sidebar: what staff come to do, in the words of the trade, with how much waits. Names screens, knows no app."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from django.apps import apps
@@ -64,10 +64,17 @@ JOBS = (
     )),
     Job(_("Waiting"), "waiting", (
         Screen(_("Messages"), "alipayhk.notification", True),
+        Screen(_("Unknown stores"), "alipayhk.mappingjob", page="admin:alipayhk_unknown_stores"),
         Screen(_("Manual uploads"), "alipayhk.uploadbatch", True),
         Screen(_("Contact changes"), "members.contactchange", True),
+        Screen(_("Mappings"), "alipayhk.mappingjob"),
     )),
-    Job(_("Stores"), "stores", (Screen(_("Stores"), "pms.store"),)),
+    Job(_("Stores"), "stores", (
+        Screen(_("Stores"), "pms.store"),
+        Screen(_("Collection"), "alipayhk.storecollection"),
+        Screen(_("Only at AlipayHK"), "alipayhk.listedstore"),
+        Screen(_("Readings of AlipayHK's list"), "alipayhk.confirmationrun"),
+    )),
     Job(_("Rules"), "rules", (
         Screen(_("Rules"), "earning.rule"),
         Screen(_("Rule versions"), "earning.ruleversion"),
@@ -95,6 +102,20 @@ JOBS = (
         Screen(_("Staff logins"), "pms.user"),
     )),
 )  # fmt: skip
+
+
+Counter = Callable[[HttpRequest, int], int]
+_counters: dict[str, Counter] = {}
+
+
+def counts(page: str) -> Callable[[Counter], Counter]:
+    """Register what counts the work on a page of its own, no further than it is told."""
+
+    def register(found: Counter) -> Counter:
+        _counters[page] = found
+        return found
+
+    return register
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +168,9 @@ def _screen(request: HttpRequest, screen: Screen, site: admin.AdminSite) -> Scop
 
 def _entry(request: HttpRequest, screen: Screen, found: ScopedModelAdmin) -> tuple[Entry, int]:
     address = _address(screen)
-    number = waiting(request, found) if screen.is_queue else 0
+    counter = _counters.get(screen.page)
+    number = counter(request, HIGHEST_COUNT + 1) if counter else 0
+    number = waiting(request, found) if screen.is_queue else number
     is_current = request.path.startswith(address) and not _is_page_within(request, screen)
     return Entry(label=screen.label, address=address, count=words(number), is_current=is_current), number
 

@@ -66,6 +66,7 @@ class Part:
     figures: Sequence[Figure] = ()
     latencies: Sequence[Latency] = ()
     chart: dict[str, Any] = field(default_factory=dict)
+    queues: Sequence["Queue"] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def of(request: HttpRequest, site: admin.AdminSite) -> Today:
         figures=[figure for part in parts for figure in part.figures],
         latencies=[latency for part in parts for latency in part.latencies],
         chart={name: series for part in parts for name, series in part.chart.items()},
-        queues=_queues(request, site),
+        queues=[*_queues(request, site), *(line for part in parts for line in part.queues)],
         now=day.now,
     )
 

@@ -44,6 +44,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(f"Valkey does not answer (TEST_REDIS_URL or the embedded one): {error}", returncode=4)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """By the process that no other is the parent of: its workers are done."""
+    if not hasattr(session.config, "workerinput") and os.environ.get("DATABASE_OWNER_URL"):
+        databases.drop(databases.TEMPLATE)
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share the live installation stay in one process, so that it is started once."""
@@ -61,12 +67,10 @@ def own_language() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def template_database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def template_database(django_db_blocker: DjangoDbBlocker) -> None:
     """The migrated template that all databases of this run are copied from."""
     with django_db_blocker.unblock():
         databases.make_template()
-    yield
-    databases.drop(databases.TEMPLATE)
 
 
 @pytest.fixture(scope="session")

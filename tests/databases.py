@@ -19,7 +19,9 @@ from psycopg import sql
 from loyalty.earning import entitlements, rulesets
 
 _RUN = os.getpid()
-TEMPLATE = f"loyalty_template_{_RUN}"
+# The processes that share a run share the template: migrating takes a core for many seconds.
+TEMPLATE = f"loyalty_template_{os.getppid() if os.environ.get('PYTEST_XDIST_WORKER') else _RUN}"
+TEMPLATE_LOCK = 4100
 _numbers = count(1)
 
 
@@ -39,10 +41,21 @@ class Database:
 
 
 def make_template() -> None:
-    """An empty database, migrated by the owner; without connections, as CREATE DATABASE … TEMPLATE asks."""
-    _administer("CREATE DATABASE {}", TEMPLATE)
-    with owned(Database(TEMPLATE)):
+    """An empty database, migrated by the owner; without connections, as CREATE DATABASE … TEMPLATE asks.
+
+    Made by the first process of the run that asks; the others wait for it.
+    """
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as admin:
+        admin.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
+        if admin.execute("SELECT FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone() is None:
+            _migrate(Database(f"{TEMPLATE}_unfinished"))
+
+
+def _migrate(database: Database) -> None:
+    _administer("CREATE DATABASE {}", database.name)
+    with owned(database):
         call_command("migrate", verbosity=0, interactive=False)
+    _administer("ALTER DATABASE {} RENAME TO {}", database.name, TEMPLATE)
 
 
 def empty() -> Database:

@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 ('store_id', models.CharField(blank=True, max_length=128, verbose_name='store ID')),
                 ('store_name', models.CharField(blank=True, max_length=256, verbose_name='store name')),
                 ('mall_label', models.CharField(blank=True, max_length=64, verbose_name='AlipayHK mall label')),
-                ('raw', models.JSONField(default=dict, verbose_name='as it came')),
+                ('raw', models.JSONField(blank=True, default=dict, verbose_name='as it came')),
                 ('state', models.CharField(choices=[('KNOWN', 'in the registry'), ('ONLY_AT_ALIPAYHK', 'only at AlipayHK'), ('IGNORED', 'ignored'), ('GONE', 'no longer listed')], default='ONLY_AT_ALIPAYHK', max_length=24, verbose_name='state')),
                 ('first_seen_at', models.DateTimeField(verbose_name='first seen')),
                 ('seen_at', models.DateTimeField(verbose_name='last seen')),

@@ -85,6 +85,8 @@ def _wire(ring: KeyRing, gateway_url: str) -> dict[str, Any]:
             "placeholders": {"$points$": "balance", "$name$": "member_name"},
             "valid_days": 3650,
         },
+        # The two words are this simulator's own: AlipayHK has not published its.
+        "collection": {"is_on": True, "way_by_pms": "PMS", "way_by_number": "TRADE_NO"},
     }
 
 

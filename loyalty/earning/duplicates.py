@@ -91,9 +91,16 @@ def first(found: Iterable[Transaction]) -> Transaction | None:
 
 def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
     """All that may be held already if the purchase is known: its claims, and a till's number among other kinds."""
-    receipt = looked_up(numbers)
+    return list(_asked(tuple(numbers.items()), store, paid_at))
+
+
+@lru_cache(maxsize=4096)
+def _asked(
+    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime
+) -> tuple[tuple[str, str], ...]:
+    receipt = looked_up(dict(numbers))
     others = [(kind, receipt) for kind in OTHER_KINDS] if receipt else []
-    return [*claims(numbers, store=store, paid_at=paid_at), *others]
+    return (*_claims(numbers, store, paid_at), *others)
 
 
 def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:

@@ -38,9 +38,14 @@ def first_unmet(checked: Checked) -> Gate | None:
     return None
 
 
-def listed(checked: Checked) -> list[dict[str, object]]:
+def listed(checked: Checked, unmet: Gate | None) -> list[dict[str, object]]:
+    """Each with what it found; `unmet` is the first that is not met, so that all are met without it."""
     return [
-        {"condition": gate.condition, "is_met": gate.is_met(checked), "found": gate.found(checked)}
+        {
+            "condition": gate.condition,
+            "is_met": unmet is None or gate.is_met(checked),
+            "found": gate.found(checked),
+        }
         for gate in GATES
     ]
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 HONG_KONG = ZoneInfo("Asia/Hong_Kong")
@@ -90,6 +91,8 @@ def is_comparable(one: Record, other: Record) -> bool:
     return first <= other.paid_at < last or abs(one.paid_at - other.paid_at) <= NEAR
 
 
+# Each of many records is compared with by the same window.
+@lru_cache(maxsize=4096)
 def window(paid_at: datetime) -> tuple[datetime, datetime]:
     """From when (inclusive) until when (exclusive) another payment may be the same one."""
     local = paid_at.astimezone(HONG_KONG)

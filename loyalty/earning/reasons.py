@@ -1,6 +1,7 @@
 """Why points were given or not: the reason codes with their sentences in English and Traditional Chinese."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -255,6 +256,7 @@ class _Known(dict[str, object]):
         return f"{{{key}}}"
 
 
+@lru_cache(maxsize=1024)
 def hong_kong_dollars(cents: int) -> str:
     """`123450` → `1,234.50`."""
     return f"{cents // 100:,}.{cents % 100:02d}"

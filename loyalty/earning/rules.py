@@ -31,6 +31,7 @@ from loyalty.earning.rule_terms import (
 )
 
 Rooms = Mapping[str, int]
+Ruleset = Sequence[RuleTerms]
 # Each rule with the first of its conditions that does not hold; empty if all hold.
 Misses = Sequence[tuple[RuleTerms, str]]
 Reasons = list[dict[str, object]]
@@ -56,10 +57,10 @@ class Judgement:
     conditions: list[dict[str, object]] = field(default_factory=list)
     uses: Mapping[str, int] = field(default_factory=dict)
     is_capped: bool = False
+    points: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def points(self) -> int:
-        return sum(line.points for line in self.lines)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", sum([line.points for line in self.lines]))
 
 
 def judge(
@@ -91,7 +92,7 @@ def judge(
         lines=tuple(line for line in (rate_line, *extras) if line.points),
         counted_cents=counted,
         reasons=_reasons(facts, base, rate_line, extras, missed_notes) if is_told else [],
-        conditions=gates.listed(checked) + _listed(missed, facts) if is_told else [],
+        conditions=gates.listed(checked, None) + _listed(missed, facts) if is_told else [],
         uses=_uses(facts, rate_line, base, extras),
         is_capped=is_capped or any(line.is_capped for line in extras),
     )
@@ -99,12 +100,10 @@ def judge(
 
 def _refused(checked: Checked, unmet: Gate | None) -> Judgement:
     refusal = unmet.refusal(checked) if unmet else reason("NO_RULE")
-    return Judgement(reasons=[refusal], conditions=gates.listed(checked))
+    return Judgement(reasons=[refusal], conditions=gates.listed(checked, unmet))
 
 
-def limited(
-    facts: Facts, ruleset: Sequence[RuleTerms], *, missed: Misses | None = None
-) -> dict[str, RuleTerms]:
+def limited(facts: Facts, ruleset: Ruleset, *, missed: Misses | None = None) -> dict[str, RuleTerms]:
     """The limits and budgets that judging these facts may draw on, by key."""
     missed = misses(ruleset, facts) if missed is None else missed
     touched = [terms for terms, why in missed if not why and (terms.limit or terms.budget_points)]

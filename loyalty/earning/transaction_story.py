@@ -191,7 +191,7 @@ def _version(judged: Award | Correction, one: Explained | None) -> RuleVersion |
     if isinstance(judged, Award):
         return judged.rule_version
     base = next((terms.version_id for terms in one.ruleset if terms.kind == Kind.BASE), None) if one else None
-    return RuleVersion.objects.select_related("rule").filter(pk=base).first()
+    return RuleVersion.objects.select_related("rule").filter(pk=base or 0).first()
 
 
 def _rule(version: RuleVersion) -> str:

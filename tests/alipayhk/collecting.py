@@ -1,5 +1,6 @@
 """A mall that has its stores collected by the simulated AlipayHK, and what tests ask of it."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,6 +95,12 @@ class Collector:
         """Calls of save about this store, the oldest first."""
         found = self.gateway.twin.ring.listing(direction="IN", user_id=store.store_id)
         return [call for call in found[::-1] if call.api == "circleStore/save"]
+
+    def queries(self) -> list[dict[str, str]]:
+        """The pages that were asked for, the oldest first."""
+        found = self.gateway.twin.ring.listing(direction="IN")
+        mine = [call for call in found[::-1] if call.client_id == self.credential.client_id]
+        return [json.loads(call.request)["pageInfo"] for call in mine if call.api == "circleStore/queryPage"]
 
     def listed(self) -> dict[str, str]:
         """The state of each store that AlipayHK lists, by its store ID."""

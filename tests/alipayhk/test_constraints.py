@@ -15,9 +15,11 @@ from tests.factories import (
     CircuitFactory,
     CredentialFactory,
     CredentialKeyFactory,
+    MappingJobFactory,
     NotificationFactory,
     PassCallFactory,
     PassUpdateFactory,
+    StoreMappingFactory,
     UploadBatchFactory,
 )
 
@@ -46,9 +48,25 @@ def same_batch() -> object:
     return UploadBatchFactory.create(wallet_pass=batch.wallet_pass, number=batch.number)
 
 
+def same_mapping() -> object:
+    return MappingJobFactory.create(mapping=MappingJobFactory.create().mapping)
+
+
+def unmapped_at_once() -> object:
+    first = MappingJobFactory.create(kind="UNMAP", reason="x", mapping__ended_at=MOMENT)
+    other = StoreMappingFactory.create(store=first.store, label=first.label)
+    return MappingJobFactory.create(kind="UNMAP", reason="x", mapping=other)
+
+
 @pytest.mark.parametrize(
     ("constraint", "make"),
     [
+        ("alipayhk_mappingjob_once_each_way", same_mapping),
+        ("alipayhk_mappingjob_unmapped_once_at_a_time", unmapped_at_once),
+        ("alipayhk_mappingjob_ended_when_done", lambda: MappingJobFactory.create(state="DONE")),
+        ("alipayhk_mappingjob_ended_when_done", lambda: MappingJobFactory.create(ended_at=MOMENT)),
+        ("alipayhk_mappingjob_unmapped_for_a_reason", lambda: MappingJobFactory.create(kind="UNMAP")),
+        ("alipayhk_mappingjob_unmapped_for_a_reason", lambda: MappingJobFactory.create(reason="x")),
         ("alipayhk_credential_one_per_client", same_client),
         ("alipayhk_credential_prefix_is_a_path", lambda: CredentialFactory.create(path_prefix="merchant")),
         ("alipayhk_credential_prefix_is_a_path", lambda: CredentialFactory.create(path_prefix="/a?b")),

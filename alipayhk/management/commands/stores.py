@@ -1,12 +1,14 @@
-"""`stores import|collect|confirm …`: the registry of stores from the command line; each word is a module of its own."""
+"""`stores import|collect|confirm|map|unmap …`: the registry of stores, each word a module of its own."""
 
 from argparse import ArgumentParser
 from typing import Any
 
-from alipayhk.management.store_commands import collect, confirm, importing
+from alipayhk.management.store_commands import collect, confirm, importing, mapping, unmapping
 from pms.operator_command import OperatorCommand
 
-WORDS = {"import": importing, "collect": collect, "confirm": confirm}
+WORDS = {
+    "import": importing, "collect": collect, "confirm": confirm, "map": mapping, "unmap": unmapping,
+}  # fmt: skip
 
 
 class Command(OperatorCommand):

@@ -304,7 +304,7 @@ def test_an_open_case_follows_the_next_judgement() -> None:
 @pytest.mark.parametrize(("answer", "state"), [("SAME", State.DUPLICATE), ("DIFFERENT", State.EARNED)])
 def test_what_people_decided_while_it_waited_stays_decided(answer: str, state: str) -> None:
     one = mapped()
-    purchase, case = held_case(one)
+    purchase, _case = held_case(one)
     one.unplaces(purchase)
     DuplicateCase.objects.update(state=answer, decided_at=LATER, decided_by=factories.UserFactory.create())
     one.maps("DINING")

@@ -1,0 +1,94 @@
+"""Many stores at once: two drains, stores that change in flight, and the pace of a big mall."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from alipayhk import collection_drain, collection_queue, collection_results, stores
+from alipayhk.models import CollectionCall, StoreCollection
+from pms import clock
+from pms.models import Store
+from tests.alipayhk import collecting
+from tests.alipayhk.collecting import Collector, new_collector
+from tests.alipayhk.gateway import Gateway
+from tests.databases import Database
+
+
+@pytest.fixture
+def committed(fresh_database: Database, gateway: Gateway) -> Collector:
+    return new_collector(gateway)
+
+
+def drain_in_a_thread(_: int) -> int:
+    try:
+        return stores.drain(clock=clock.now)
+    finally:
+        connection.close()
+
+
+def test_drains_at_once_send_each_store_once(committed: Collector) -> None:
+    chosen = [committed.store() for _ in range(80)]
+    committed.ask(*chosen)
+
+    with ThreadPoolExecutor(3) as pool:
+        sent = sum(pool.map(drain_in_a_thread, range(3)))
+
+    assert sent == 80
+    assert [one.saves for one in committed.held()] == [1] * 80
+    assert CollectionCall.objects.count() == 80
+    assert StoreCollection.objects.filter(state="SENT", lease=None, due_at=None).count() == 80
+
+
+def test_a_store_that_changes_in_flight_is_sent_once_more_as_it_is_now(committed: Collector) -> None:
+    store, still = committed.store(), committed.store()
+    committed.fault("delay", seconds=0.8, user_id=store.store_id)
+    committed.ask(store, still)
+    drainer = threading.Thread(target=drain_in_a_thread, args=(0,))
+    drainer.start()
+    in_flight = StoreCollection.objects.filter(store=store, lease__isnull=False)
+    assert any(in_flight.exists() for _ in range(10_000))
+
+    Store.objects.filter(pk=store.pk).update(name_en="Harbour Dumplings")
+    stores.notice_changes(now=clock.now())
+    drainer.join()
+    stores.drain(clock=clock.now)
+
+    held = {one.store_id: (one.store_name, one.saves) for one in committed.held()}
+    assert held == {store.store_id: ("Harbour Dumplings", 2), still.store_id: (still.name_en, 1)}
+    found = collecting.row(store)
+    assert (found.state, found.acknowledged_mark == found.wanted_mark) == ("SENT", True)
+
+
+@pytest.mark.django_db
+def test_an_answer_that_comes_after_its_lease_changes_nothing_but_is_kept(collector: Collector) -> None:
+    store = collector.store()
+    collector.ask(store)
+    [claimed] = collection_queue.claim(limit=1, by_pms=[collector.credential.pk], by_number=[])
+    collecting.hurry(store)
+    collector.drain()
+    before = vars(collecting.row(store))
+
+    collection_results.looked(found=[], missing=[claimed], fault="", duration_ms=1)
+
+    after = vars(collecting.row(store))
+    assert {key: value for key, value in after.items() if key != "_state"} == {
+        key: value for key, value in before.items() if key != "_state"
+    }
+    assert "UNLISTED NOT_LISTED" in collecting.outcomes(store)
+
+
+@pytest.mark.django_db
+def test_sixty_four_calls_are_in_flight_together(collector: Collector) -> None:
+    chosen = [collector.store() for _ in range(collection_drain.MOST_IN_FLIGHT)]
+    collector.fault("delay", seconds=0.5, times=None)
+    collector.ask(*chosen)
+    began = time.monotonic()
+
+    collector.drain()
+
+    took = time.monotonic() - began
+    assert CollectionCall.objects.filter(outcome="DONE").count() == 64
+    assert took < 64 * 0.5 / 4
