@@ -33,6 +33,10 @@ WHERE mall.tag = 'lumina-plaza' AND purchase.channel = 'WALLET' AND purchase.sta
         SELECT FROM earning_duplicatecase found WHERE purchase.id IN (found.transaction_id, found.earlier_id))
 ORDER BY purchase.paid_at DESC LIMIT 1
 """
+COLUMNS = (
+    "merchantId,storeId,paymentTime,transType,transStatus,merchantTransId,acquirementId,"
+    "originalAcquirementId,amount"
+)
 TODAY = datetime.now(HONG_KONG).date()
 BOTH = pytest.mark.parametrize(("language", "viewport"), [("en", DESK), ("zh-hant", PHONE)])
 pytestmark = pytest.mark.timeout(300)
@@ -127,11 +131,10 @@ def test_a_refund_never_told_of_is_found_in_the_providers_file_and_repaired_by_t
 
 
 def provider_file(folder: Path, *, refunded: str, cents: int) -> Path:
+    at = datetime.now(HONG_KONG).isoformat(timespec="seconds")
     file = folder / "detail.csv"
     file.write_text(
-        "merchantId,storeId,paymentTime,transType,transStatus,merchantTransId,acquirementId,"
-        "originalAcquirementId,amount\n"
-        f"2188,S1,{datetime.now(HONG_KONG).isoformat(timespec='seconds')},REFUND,Success,0001,20260999000777,{refunded},-{cents / 100:.2f}\n"
+        f"{COLUMNS}\n2188,S1,{at},REFUND,Success,0001,20260999000777,{refunded},-{cents / 100:.2f}\n"
     )
     return file
 
