@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from pms.clock import HONG_KONG
 from tests import callers, live
 from tests.browsing import ADMIN, DESK, OPERATOR, OVERFLOW, PHONE, REVIEWER, Visitor
-from tests.people import CASES
+from tests.people import CASES, YIP
 
 CHECKS, PATTERNS, FILES = "review/spotcheck/", f"{CASES}patterns/", "review/reconciliation/"
 # Every verdict is drawn, so that there is something to check.
@@ -22,16 +22,20 @@ from members.models import Program
 Program.objects.update(spot_check_percent=100)
 tasks.draw_spot_checks()
 """
-# Of somebody whose points nothing else in these tests moves.
-A_PAYMENT = """
-SELECT purchase.payment_number, purchase.amount_cents, award.points, account.id, account.balance
-FROM earning_transaction purchase JOIN earning_award award ON award.transaction_id = purchase.id
-JOIN ledger_pointaccount account ON account.member_id = purchase.member_id
-JOIN pms_mall mall ON mall.id = purchase.mall_id
-WHERE mall.tag = 'lumina-plaza' AND purchase.channel = 'WALLET' AND purchase.state = 'EARNED'
-    AND account.balance > 2 * award.points AND NOT EXISTS (
-        SELECT FROM earning_duplicatecase found WHERE purchase.id IN (found.transaction_id, found.earlier_id))
-ORDER BY purchase.paid_at DESC LIMIT 1
+# One of the demo's people gets a card, as they have none.
+JOIN = f"""
+from members import enrollment
+from members.enrollment import Applicant
+from pms import clock
+from pms.models import Mall
+now = clock.now()
+who = Applicant(wallet="ALIPAYHK", user_id="2160220000000777", phone="{YIP}", phone_raw="{YIP}", email="", name="")
+mall = Mall.objects.get(tag="lumina-plaza")
+enrollment.join(mall=mall, applicant=who, evidence="test", asked_at=now, now=now)
+"""
+BALANCE = """
+SELECT account.id, account.balance FROM ledger_pointaccount account
+JOIN members_member member ON member.id = account.member_id WHERE member.phone = %s
 """
 COLUMNS = (
     "merchantId,storeId,paymentTime,transType,transStatus,merchantTransId,acquirementId,"
@@ -107,18 +111,21 @@ def test_a_pattern_leads_to_the_cases_behind_it(
     assert page.locator("#result_list tbody tr").count() == int(cases)
 
 
-def test_a_refund_never_told_of_is_found_in_the_providers_file_and_repaired_by_two(
+def test_a_payment_never_told_of_is_found_in_the_providers_file_and_repaired_by_two(
     visit: Visitor, demo_mall: live.Installation, tmp_path: Path
 ) -> None:
-    number, cents, points, account_id, before = callers.rows(demo_mall, A_PAYMENT)[0]
+    demo_mall.manage("shell", "--no-imports", "-v", "0", "-c", JOIN)
+    [(account_id, before)] = callers.rows(demo_mall, BALANCE, YIP)
     page = visit(f"{FILES}add/", login=OPERATOR)
 
     page.select_option("[name=mall]", label="Lumina Plaza")
-    page.set_input_files("[name=file]", provider_file(tmp_path, refunded=number, cents=cents))
+    page.set_input_files("[name=file]", provider_file(tmp_path))
     page.click(".ask button")
     page.wait_for_selector(".pill.good")
-    page.locator("tr", has_text="Refunded, not taken back").locator("a").click()
+    page.locator("tr", has_text="20260999000777").locator("a").click()
     page.locator("a.button", has_text="Ask for a repair").first.click()
+    page.fill("[name=member]", YIP)
+    page.select_option("[name=store]", index=1)
     page.click(".ask button")
     expect(page.locator("ul.messagelist")).to_contain_text("points asked for; somebody else approves")
     other = visit("review/adjustmentrequest/", login=ADMIN)
@@ -126,16 +133,14 @@ def test_a_refund_never_told_of_is_found_in_the_providers_file_and_repaired_by_t
     other.locator("button", has_text="Approve").first.click()
     expect(other.locator("ul.messagelist")).to_contain_text("Approved. The balance is")
 
-    balance = "SELECT balance FROM ledger_pointaccount WHERE id = %s"
-    assert callers.rows(demo_mall, balance, account_id) == [(before - points,)]
+    assert callers.rows(demo_mall, BALANCE, YIP) == [(account_id, before + 688)]
 
 
-def provider_file(folder: Path, *, refunded: str, cents: int) -> Path:
+def provider_file(folder: Path) -> Path:
+    """A payment of this moment, since the payer has just agreed."""
     at = datetime.now(HONG_KONG).isoformat(timespec="seconds")
     file = folder / "detail.csv"
-    file.write_text(
-        f"{COLUMNS}\n2188,S1,{at},REFUND,Success,0001,20260999000777,{refunded},-{cents / 100:.2f}\n"
-    )
+    file.write_text(f"{COLUMNS}\n2188,S1,{at},PAYMENT,Success,0001,20260999000777,,688.00\n")
     return file
 
 
