@@ -78,13 +78,13 @@ def _load(demo: DemoGroup, *, now: datetime) -> list[str]:
         program.rules.values_list("code", flat=True)
     )
     created = []
-    _give_past(demo, now)
     if not is_loaded:
         base = [rule for rule in document["rules"] if rule["kind"] == "BASE"]
         created += program_files.load(document=document | {"rules": base}, program=program, now=now)
     for mall in demo_malls.MALLS:
         if mall.group == demo:
             created += _register(demo_malls.document(mall), now=now)
+    _give_past(demo, now)
     if not is_loaded:
         created += program_files.load(document=document, program=program, now=now)
     _enroll(program, now)
