@@ -113,6 +113,6 @@ def test_of_many_who_map_one_wins_and_unmapping_leaves_none_behind_that_came_mea
     undo.refresh_from_db()
     assert sorted(said) == sorted(["mapped", *[f"told of {mapping.store_id}"] * 3])
     assert undo.state == MappingJob.State.DONE
-    assert list(Transaction.objects.values_list("state", "store")) == [("PARKED", None)] * 30
+    assert Transaction.objects.filter(state="PARKED", store__isnull=True).count() == 30
     assert [one.balance for one in PointAccount.objects.filter(kind="MEMBER")] == [0]
     assert [*proof.breaches(), *recount.breaches()] == []
