@@ -185,7 +185,9 @@ def _points(likely: dict[UnknownStore, Likely | None], *, now: datetime) -> dict
             continue
         left -= unknown.payments
         rows = unknown_stores.waiting(group_id=unknown.group_id, name=unknown.name)
-        here = list(rows.filter(mall=unknown.mall_id).select_related("wallet_pass")[:MOST_FORESEEN])
+        here = list(
+            rows.filter(mall=unknown.mall_id).select_related("wallet_pass", "duplicate_case")[:MOST_FORESEEN]
+        )
         points[unknown] = sum(each.points for each in foresight.at_store(here, one.store, now=now))
     return points
 

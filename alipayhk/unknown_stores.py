@@ -113,7 +113,7 @@ def waiting(*, group_id: int, name: str) -> QuerySet[Transaction]:
 
 
 def preview(*, group_id: int, name: str, store: Store, now: datetime) -> Preview:
-    rows = waiting(group_id=group_id, name=name).select_related("wallet_pass")
+    rows = waiting(group_id=group_id, name=name).select_related("wallet_pass", "duplicate_case")
     some = list(rows[: MOST_FORESEEN + 1])
     foreseen = foresight.at_store(some[:MOST_FORESEEN], store, now=now)
     return _summed(foreseen, is_whole=len(some) <= MOST_FORESEEN)

@@ -253,11 +253,15 @@ def test_a_message_that_waits_for_a_store_leads_to_the_form_that_adds_it(root: C
     notice = NotificationFactory.create(parked=True, waits_for="STORE:PMS0999", reason="PARKED_UNKNOWN_STORE")
 
     page = root.get(page_of(notice)).content.decode()
+    mapping = root.get(
+        reverse("admin:alipayhk_map_store"), {"mall": str(notice.mall_id), "name": "PMS0999"}
+    ).content.decode()
     form = root.get(
         reverse("admin:pms_store_add"), {"mall": str(notice.mall_id), "pms_label": "PMS0999"}
     ).content.decode()
 
-    assert "pms_label=PMS0999" in page
+    assert "name=PMS0999" in page
+    assert "pms_label=PMS0999" in mapping
     assert 'value="PMS0999"' in form
 
 

@@ -52,7 +52,7 @@ def complete(*, transaction: Transaction, now: datetime) -> Outcome:
     purchase, found = waited
     decision, suspicion = judge_waited(transaction, purchase, found, now=now)
     outcome = _settle(transaction, found, decision, suspicion, now=now)
-    duplicates.follow(transaction_id=transaction.pk, suspicion=suspicion, points=decision.points, now=now)
+    duplicates.follow(transaction=transaction, suspicion=suspicion, points=decision.points, now=now)
     return outcome
 
 

@@ -165,11 +165,11 @@ def open_case(*, transaction_id: int, suspicion: Suspicion, points: int, now: da
     )
 
 
-def follow(*, transaction_id: int, suspicion: Suspicion | None, points: int, now: datetime) -> None:
+def follow(*, transaction: Transaction, suspicion: Suspicion | None, points: int, now: datetime) -> None:
     """A case that the rules opened follows what they say now that the purchase is judged (again)."""
-    case = DuplicateCase.objects.filter(transaction=transaction_id).first()
+    case: DuplicateCase | None = getattr(transaction, "duplicate_case", None)
     if case is None and suspicion:
-        open_case(transaction_id=transaction_id, suspicion=suspicion, points=points, now=now)
+        open_case(transaction_id=transaction.pk, suspicion=suspicion, points=points, now=now)
     elif case and (case.is_waiting or case.decided_by_id is None):
         _say_anew(case, suspicion, points, now=now)
 
@@ -189,8 +189,9 @@ def _say_anew(case: DuplicateCase, suspicion: Suspicion | None, points: int, *, 
 
 
 def is_looked_at(transaction: Transaction) -> bool:
-    """Whether people have decided what the purchase is."""
-    return DuplicateCase.objects.filter(transaction=transaction, decided_by__isnull=False).exists()
+    """Whether people have decided what the purchase is. Many are asked with `duplicate_case` joined."""
+    case: DuplicateCase | None = getattr(transaction, "duplicate_case", None)
+    return case is not None and case.decided_by_id is not None
 
 
 def is_anothers(transaction: Transaction) -> bool:

@@ -27,7 +27,10 @@ class Foreseen:
 
 
 def at_store(waiting: Sequence[Transaction], store: Store, *, now: datetime) -> list[Foreseen]:
-    """One after the other, each seeing what those before it would use; rows come with `wallet_pass`."""
+    """One after the other, each seeing what those before it would use.
+
+    Rows come with `wallet_pass` and `duplicate_case`.
+    """
     asked = [replace(purchases.of(one), store_label=store.pms_label) for one in waiting]
     if not asked:
         return []

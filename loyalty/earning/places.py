@@ -31,8 +31,12 @@ class Taken:
 
 def locked(transaction_id: int) -> Transaction:
     """The purchase under its lock, after its case's: in the order of whoever decides one."""
-    list(DuplicateCase.objects.select_for_update(no_key=True).filter(transaction=transaction_id))
-    return Transaction.objects.select_for_update(of=("self",), no_key=True).get(pk=transaction_id)
+    cases = DuplicateCase.objects.select_for_update(no_key=True).filter(transaction=transaction_id)
+    case = next(iter(cases), None)
+    rows = Transaction.objects.select_for_update(of=("self",), no_key=True).select_related("wallet_pass")
+    transaction = rows.get(pk=transaction_id)
+    Transaction._meta.get_field("duplicate_case").set_cached_value(transaction, case)
+    return transaction
 
 
 def place(*, transaction: Transaction, now: datetime) -> Outcome:
@@ -55,7 +59,7 @@ def place(*, transaction: Transaction, now: datetime) -> Outcome:
     decision, state = runs.under(suspicion, decision)
     posted = None if state in WITHOUT_POINTS else _give_anew(transaction, found, decision, now=now)
     settlement.become(transaction, state, now=now)
-    duplicates.follow(transaction_id=transaction.pk, suspicion=suspicion, points=deserved, now=now)
+    duplicates.follow(transaction=transaction, suspicion=suspicion, points=deserved, now=now)
     return _recorded(transaction, posted)
 
 

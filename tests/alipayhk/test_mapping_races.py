@@ -16,6 +16,7 @@ from loyalty.ledger import proof
 from loyalty.ledger.models import PointAccount
 from members.models import Pass
 from pms import clock
+from pms.models import Store, StoreMapping
 from tests import factories
 from tests.alipayhk import wallet
 from tests.alipayhk.wallet import Wallet
@@ -80,4 +81,38 @@ def test_a_thousand_waiting_payments_mapped_at_once_while_new_ones_come_are_each
     assert Award.objects.count() == WAITING + NEW
     expected = sum((10_000 + number) // 100 for number in range(WAITING)) + NEW * 138
     assert sum(one.balance or 0 for one in PointAccount.objects.filter(kind="MEMBER")) == expected
+    assert [*proof.breaches(), *recount.breaches()] == []
+
+
+def mapped_by(mall: Wallet, store: Store) -> str:
+    try:
+        mappings.map_to(mall=mall.mall, name=LABEL, store=store, by=None, now=clock.now())
+    except mappings.LeadsElsewhere as told:
+        return f"told of {told.store.pk}"
+    return "mapped"
+
+
+def test_of_many_who_map_one_wins_and_unmapping_leaves_none_behind_that_came_meanwhile(
+    fresh_database: Database,
+) -> None:
+    mall = wallet.lumina()
+    wallet_pass = mall.joined()
+    stores = [mall.store, *(factories.StoreFactory.create(mall=mall.mall) for _ in range(3))]
+    bills = [mall.bill(pmsLabel=LABEL, userId=wallet_pass.user_id) for _ in range(30)]
+
+    with ThreadPoolExecutor(4) as pool:
+        said = [one.result() for one in [pool.submit(closing, mapped_by, mall, store) for store in stores]]
+        mapping = StoreMapping.objects.get()
+        mappings.work(job_id=MappingJob.objects.get().pk, clock=clock.now)
+        sent = [pool.submit(closing, mall.send, "BILL", bill) for bill in bills]
+        undo = mappings.unmap(mapping=mapping, reason="wrong", by=None, now=clock.now())
+        work = pool.submit(closing, mappings.work, job_id=undo.pk, clock=clock.now)
+        for one in [work, *sent]:
+            one.result()
+
+    undo.refresh_from_db()
+    assert sorted(said) == sorted(["mapped", *[f"told of {mapping.store_id}"] * 3])
+    assert undo.state == MappingJob.State.DONE
+    assert Transaction.objects.filter(state="PARKED", store__isnull=True).count() == 30
+    assert [one.balance for one in PointAccount.objects.filter(kind="MEMBER")] == [0]
     assert [*proof.breaches(), *recount.breaches()] == []
