@@ -8,7 +8,20 @@ from django.db import connection
 
 from pms import columns
 
-ODD = ["", "plain", 'a","b', 'with "quotes"', "back\\slash", "NULL", "{a,b}", "line\nend", "中文", "  ", "it's", "%s"]
+ODD = [
+    "",
+    "plain",
+    'a","b',
+    'with "quotes"',
+    "back\\slash",
+    "NULL",
+    "{a,b}",
+    "line\nend",
+    "中文",
+    "  ",
+    "it's",
+    "%s",
+]
 
 
 def read_back(literal: str, kind: str) -> Any:
