@@ -35,7 +35,7 @@ Fate = ImportRow.Fate
 OPEN = receipt_rows.OPEN
 CHECKED_AT_ONCE = 1000
 # Members, and stores' equal amounts, are locked for one batch, and a wallet's notice waits 300 ms for one.
-EARNED_AT_ONCE = 200
+EARNED_AT_ONCE = 400
 ATTEMPTS = 6
 # Seconds; the next pauses are random too, and twice as long at most.
 PAUSE = 0.02

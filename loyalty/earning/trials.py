@@ -89,11 +89,15 @@ def try_purchase(purchase: Purchase) -> Trial:
 
 
 def foresee(
-    asked: Sequence[Purchase], *, now: datetime, tried: Counter[tuple[int, str]], held: Held
+    asked: Sequence[Purchase],
+    *,
+    now: datetime,
+    tried: Counter[tuple[int, str]],
+    held: Held | None = None,
 ) -> list[int]:
     """The points, on hold or not, that `awards.earn_all` would give for these; `tried` is what earlier ones took.
 
-    `held` are those of their numbers that others hold.
+    `held` is for who knows which of their numbers others hold.
     """
     found = [with_account(one) for one in purchases.find_all(asked, is_trial=True)]
     pairs = list(zip(asked, found, strict=True))
