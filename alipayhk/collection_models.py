@@ -175,7 +175,7 @@ class CollectionCall(models.Model):
     """One call to AlipayHK about one store, as it went, or one look for it in AlipayHK's list; never changed."""
 
     class Outcome(models.TextChoices):
-        DONE = "DONE", _("acknowledged")
+        DONE = "DONE", _("taken by AlipayHK")
         UNKNOWN = "UNKNOWN", _("unknown")
         PERMANENT = "PERMANENT", _("refused")
         LISTED = "LISTED", _("found in the list")

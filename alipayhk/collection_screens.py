@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -28,6 +28,13 @@ log = logging.getLogger(__name__)
 COLLECT = "alipayhk.change_storecollection"
 CONFIRM = "alipayhk.add_confirmationrun"
 State = StoreCollection.State
+# What differs first, what is confirmed last.
+URGENCY = Case(
+    When(state=State.DIFFERS, then=0),
+    When(state=State.NOT_SENT, then=1),
+    When(state=State.SENT, then=2),
+    default=3,
+).asc()
 NO_LABEL = _(
     "Another store of the group has this PMS label or these IDs, or this one is in the registry by now."
 )
@@ -92,7 +99,7 @@ class StoreCollectionAdmin(RecordAdmin):
     list_filter = ("state", ("store__mall", scoping.ScopedFilter))
     search_fields = ("store__pms_label", "store__code", "store__store_id", "store__name_en", "store__name_zh")
     search_help_text = _("Name, PMS label, code or store ID")
-    ordering = ("-state", "pk")
+    ordering = (URGENCY, "pk")
     sortable_by = ()
     actions = ("collect_selected",)
     empty_words = _(
@@ -354,7 +361,9 @@ class ConfirmationRunAdmin(RecordAdmin):
 
     @admin.display(description=_("asked for"))
     def asked(self, run: ConfirmationRun) -> str:
-        return formats.two_lines(formats.moment(run.asked_at), run.asked_by or gettext("by the timetable"))
+        return formats.two_lines(
+            formats.moment(run.asked_at), run.asked_by or gettext("by timetable or command")
+        )
 
     def title_of(self, thing: ConfirmationRun) -> object:
         return _("Reading of %(mall)s") % {"mall": formats.name_of(thing.mall)}

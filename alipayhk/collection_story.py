@@ -158,14 +158,14 @@ def said(run: ConfirmationRun) -> str:
 def _standing(request: HttpRequest, row: StoreCollection, *, is_short: bool) -> Panel:
     rows: list[tuple[object, object]] = [
         (_("State"), state_pill(row)),
-        (_("Difference"), differences(row)),
+        (_("How it differs"), differences(row)),
         (_("Store"), "" if is_short else story.link(request, row.store)),
         (_("Gave up"), row.dead_at and formats.age(row.dead_at)),
         (_("Next attempt"), row.due_at and formats.due(row.due_at)),
         (_("Attempts so far"), row.attempts and formats.number(row.attempts)),
         (_("Last answer"), row.last_code),
         (_("Collected by payment"), row.trade_number and formats.identifier(row.trade_number)),
-        (_("Acknowledged"), formats.moment(row.acknowledged_at)),
+        (_("Taken by AlipayHK"), formats.moment(row.acknowledged_at)),
         (_("No longer listed since"), row.vanished_at and formats.moment(row.vanished_at)),
         (_("Compared with the list"), formats.moment(row.compared_at)),
         (_("Asked for by"), row.asked_by or ""),
@@ -176,7 +176,7 @@ def _standing(request: HttpRequest, row: StoreCollection, *, is_short: bool) -> 
 
 def _listed(title: object, listed: ListedStore) -> Panel:
     return story.facts(title, [
-        (_("Name"), listed.store_name),
+        (_("Store name"), listed.store_name),
         (_("Merchant name"), listed.merchant_name),
         (_("Partner ID"), formats.identifier(listed.partner_id)),
         (_("Merchant ID"), formats.identifier(listed.merchant_id)),

@@ -148,5 +148,7 @@ def _store(
         "name_en": name_en,
         "name_zh": name_zh,
         "category": category,
+        "floor": f"{1 + (place - 1) // 16}/F",
+        "unit": f"{100 * (1 + (place - 1) // 16) + (place - 1) % 16 + 1}",
         "excluded": not takes_part,
     }

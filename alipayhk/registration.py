@@ -21,7 +21,8 @@ from loyalty.earning import rule_versions
 from loyalty.earning.rule_versions import Figures
 from loyalty.ledger import postings
 from members.models import Program
-from pms.models import Mall, MallGroup, Store
+from pms import registry
+from pms.models import Mall, MallGroup, Store, StoreChange
 
 OURS, ALIPAYHK = CredentialKey.Side.OURS, CredentialKey.Side.ALIPAYHK
 LOCK = 0x6D616C6C
@@ -300,6 +301,10 @@ def _keep_stores(run: _Run, stores: Iterable[Given], mall: Mall) -> None:
     for place, given in enumerate(stores):
         label, path = given["pms_label"], f"stores[{place}]"
         store = kept.get(label) or Store(group_id=mall.group_id, mall=mall)
+        if store.merged_into_id:
+            raise Faulty(f"{path}.pms_label", f"{label} was merged into another store.")
         if store.mall_id != mall.pk:
             raise Faulty(f"{path}.pms_label", f"{label} is a store of another mall of this group.")
+        before = registry.written(store) if store.pk else {}
         run.keep(store, given, path=path, name=f"store {label}", entries=registration_document.STORE)
+        registry.record(store=store, before=before, source=StoreChange.Source.COMMAND, by=None, now=run.now)

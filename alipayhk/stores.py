@@ -15,12 +15,14 @@ from django.db.transaction import atomic
 
 from alipayhk import collection_drain, collection_queue, collection_setup
 from alipayhk.models import ListedStore, StoreCollection
+from pms import registry
 from pms.clock import HONG_KONG
 from pms.models import Mall, Store, StoreChange, User
 
 log = logging.getLogger(__name__)
 
 State = StoreCollection.State
+Source = StoreChange.Source
 ONLY_AT_ALIPAYHK = ListedStore.State.ONLY_AT_ALIPAYHK
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
@@ -163,22 +165,13 @@ def take_theirs(*, collection: StoreCollection, by: User | None, now: datetime) 
     changes = _theirs(store, row.differences)
     if not changes:
         raise NothingToTake(NothingToTake.__doc__)
-    before = {field: getattr(store, field) for field in changes}
-    for field, value in changes.items():
-        setattr(store, field, value)
     try:
         with atomic():
-            store.save(update_fields=list(changes))
+            registry.change(store=store, fields=changes, source=Source.WALLET, by=by, now=now)
     except IntegrityError as error:
         raise LabelTaken(LabelTaken.__doc__) from error
-    StoreChange.objects.create(
-        store=store,
-        source=StoreChange.Source.WALLET,
-        fields={field: [before[field], value] for field, value in changes.items()},
-        changed_at=now,
-        changed_by=by,
-    )
     collection_queue.settle(collection_id=row.pk)
+    store.refresh_from_db()
     return store
 
 
@@ -189,21 +182,15 @@ def add(*, listed: ListedStore, pms_label: str, by: User | None, now: datetime) 
     if row.state not in (ONLY_AT_ALIPAYHK, ListedStore.State.IGNORED):
         raise LabelTaken(LabelTaken.__doc__)
     name = (row.store_name or row.merchant_name or pms_label)[: LONGEST["name_en"]]
+    ids = {
+        field: getattr(row, field)[: LONGEST[field]] for field in ("partner_id", "merchant_id", "store_id")
+    }
+    fields = {"pms_label": pms_label, "name_en": name, "name_zh": name, **ids}
     try:
         with atomic():
-            store = Store.objects.create(
-                group_id=row.mall.group_id, mall=row.mall, pms_label=pms_label, name_en=name, name_zh=name,
-                partner_id=row.partner_id[:64], merchant_id=row.merchant_id[:64], store_id=row.store_id[:64],
-            )  # fmt: skip
+            store = registry.create(mall=row.mall, fields=fields, source=Source.WALLET, by=by, now=now)
     except IntegrityError as error:
         raise LabelTaken(LabelTaken.__doc__) from error
-    StoreChange.objects.create(
-        store=store,
-        source=StoreChange.Source.WALLET,
-        fields={"pms_label": ["", pms_label], "name_en": ["", name]},
-        changed_at=now,
-        changed_by=by,
-    )
     ListedStore.objects.filter(pk=row.pk).update(state=ListedStore.State.KNOWN, ours=store)
     StoreCollection.objects.create(store=store, state=State.CONFIRMED, compared_at=now)
     return store

@@ -73,7 +73,7 @@ JOBS = (
         Screen(_("Stores"), "pms.store"),
         Screen(_("Collection"), "alipayhk.storecollection"),
         Screen(_("Only at AlipayHK"), "alipayhk.listedstore"),
-        Screen(_("Readings of AlipayHK's list"), "alipayhk.confirmationrun"),
+        Screen(_("Confirmations"), "alipayhk.confirmationrun"),
     )),
     Job(_("Rules"), "rules", (
         Screen(_("Rules"), "earning.rule"),

@@ -50,7 +50,9 @@ class StoreMapping(models.Model):
             ),
             models.CheckConstraint(condition=~Q(label=""), name="%(app_label)s_%(class)s_label_not_empty"),
             models.CheckConstraint(
-                condition=Q(ended_at=None, ended_by=None, reason="") | Q(ended_at__gte=F("began_at")),
+                # Said out loud: a comparison with nothing would be neither true nor false, and pass.
+                condition=Q(ended_at=None, ended_by=None, reason="")
+                | Q(ended_at__isnull=False, ended_at__gte=F("began_at")),
                 name="%(app_label)s_%(class)s_ended_after_it_began",
             ),
         ]

@@ -211,7 +211,7 @@ def test_a_sweep_judges_and_pushes_without_celery(fresh_database: Database) -> N
 
     found = said(run(fresh_database, "sweep", "--once"))
 
-    assert found == {"judged": 0, "noticed": 0, "calls": 0}
+    assert found == {"judged": 0, "noticed": 0, "calls": 0, "stores": 0}
 
 
 @pytest.mark.django_db

@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
                 ('mark', models.CharField(max_length=64, verbose_name='mark of what was sent')),
                 ('called_at', models.DateTimeField(verbose_name='called')),
                 ('duration_ms', models.PositiveIntegerField(verbose_name='duration (ms)')),
-                ('outcome', models.CharField(choices=[('DONE', 'acknowledged'), ('UNKNOWN', 'unknown'), ('PERMANENT', 'refused'), ('LISTED', 'found in the list'), ('UNLISTED', 'not in the list')], max_length=16, verbose_name='outcome')),
+                ('outcome', models.CharField(choices=[('DONE', 'taken by AlipayHK'), ('UNKNOWN', 'unknown'), ('PERMANENT', 'refused'), ('LISTED', 'found in the list'), ('UNLISTED', 'not in the list')], max_length=16, verbose_name='outcome')),
                 ('http_status', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='HTTP status')),
                 ('code', models.CharField(blank=True, max_length=64, verbose_name='code')),
                 ('detail', models.CharField(blank=True, max_length=255, verbose_name='detail')),

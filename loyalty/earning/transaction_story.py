@@ -10,7 +10,8 @@ from loyalty.earning.explanation import Explained
 from loyalty.earning.models import Award, Correction, NumberClaim, Refund, RuleVersion, Transaction
 from loyalty.earning.rule_terms import Kind
 from loyalty.ledger.models import PointEntry
-from pms import formats, story
+from pms import formats, store_history, store_story, story
+from pms.models import Store
 from pms.story import Panel
 
 TONES = {
@@ -23,23 +24,37 @@ KINDS = {"TAKE": "bad", "GIVE": "good"}
 def what(request: HttpRequest, purchase: Transaction) -> Panel:
     award = award_of(purchase)
     held = award.pending_points if award and standing.judgement_of(purchase) == award else 0
-    store = (
-        story.link(request, purchase.store, formats.name_of(purchase.store))
-        if purchase.store
-        else _reported(purchase)
-    )
     return story.facts(_("What happened"), [
         (_("Amount"), formats.big(formats.money(purchase.amount_cents, purchase.currency))),
         (_("Points"), formats.big(formats.signed(standing.earned(purchase)) if award else formats.NOTHING)),
         *([(_("Of these on hold"), formats.points(held))] if held else []),
         (_("Member"), story.link(request, purchase.member)),
-        (_("Store"), store),
+        (_("Store"), _store(request, purchase.store, purchase) if purchase.store else _reported(purchase)),
         (_("Mall"), formats.name_of(purchase.mall)),
         (_("Channel"), formats.word(purchase.get_channel_display())),
         *([(_("Entered by"), purchase.entered_by)] if purchase.entered_by_id else []),
         (_("Paid"), formats.moment(purchase.paid_at)),
         (_("Recorded"), formats.moment(purchase.recorded_at)),
     ])  # fmt: skip
+
+
+# What a page says of a store beside its name; names are compared in the reader's language.
+TOLD = ("code", "category", "floor", "unit")
+
+
+def _store(request: HttpRequest, store: Store, purchase: Transaction) -> str:
+    """As it was when it was paid, or else when that was recorded; and what it is now where that is something else."""
+    then = store_history.as_of(store, purchase.paid_at) or store_history.as_of(store, purchase.recorded_at)
+    if then is None:
+        return story.link(request, store, formats.name_of(store))
+    past, changed = Store(**then.fields), then.differing(store)
+    name, now = formats.name_of(past), formats.name_of(store)
+    differs = [now] if name != now else []
+    differs += store_story.shown_fields((field, getattr(store, field)) for field in TOLD if field in changed)
+    differs += [formats.name_of(store.mall)] if store.mall_id != purchase.mall_id else []
+    differs += [_("merged into %(store)s") % {"store": store.merged_into}] if store.merged_into else []
+    link = story.link(request, store, name)
+    return formats.two_lines(link, _("now: %(what)s") % {"what": ", ".join(differs)}) if differs else link
 
 
 @story.tells("earning.transaction", 20)

@@ -167,7 +167,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='storemapping',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('ended_by', None), ('reason', '')), ('ended_at__gte', models.F('began_at')), _connector='OR'), name='pms_storemapping_ended_after_it_began'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('ended_by', None), ('reason', '')), models.Q(('ended_at__gte', models.F('began_at')), ('ended_at__isnull', False)), _connector='OR'), name='pms_storemapping_ended_after_it_began'),
         ),
         migrations.AddConstraint(
             model_name='storemove',

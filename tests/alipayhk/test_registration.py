@@ -10,7 +10,7 @@ from django.db.models import Model
 from pytest_django import Settings
 
 from alipayhk import environments, registration, sealed, signature
-from alipayhk.models import CardTemplate, Credential, CredentialKey
+from alipayhk.models import CardTemplate, CollectionSetup, Credential, CredentialKey
 from loyalty.earning import rule_versions
 from loyalty.earning.models import Rule, RuleVersion
 from loyalty.ledger.models import PointAccount
@@ -253,6 +253,17 @@ def test_a_changed_card_template_is_no_longer_paused() -> None:
 
     template = CardTemplate.objects.get()
     assert (template.paused_at, template.pause_code) == (None, "")
+
+
+def test_how_stores_are_collected_is_registered_and_changed() -> None:
+    words = {"is_on": True, "way_by_pms": "1", "first_page": 0, "field_paths": {"store_name": "shop.name"}}
+    register(alipayhk__collection=words)
+
+    register(alipayhk__collection={"way_by_number": "2", "page_size": None})
+
+    setup = CollectionSetup.objects.get()
+    assert (setup.is_on, setup.way_by_pms, setup.way_by_number) == (True, "1", "2")
+    assert (setup.first_page, setup.page_size, setup.field_paths) == (0, 20, {"store_name": "shop.name"})
 
 
 def test_a_second_mall_joins_the_group_and_its_program() -> None:

@@ -1,10 +1,21 @@
 """What the database refuses of malls, stores and staff, whoever asks."""
 
+from datetime import date, timedelta
+
 import pytest
 
 from pms.models import Mall, Store
 from tests.constraints import Make, refused_by
-from tests.factories import MallFactory, MallGroupFactory, MallStaffFactory, StoreFactory
+from tests.factories import (
+    MallFactory,
+    MallGroupFactory,
+    MallStaffFactory,
+    StoreChangeFactory,
+    StoreFactory,
+    StoreMappingFactory,
+    StoreMoveFactory,
+)
+from tests.factories.moment import MOMENT
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +45,44 @@ def same_group() -> object:
     return MallStaffFactory.create(user=staff.user, mall=None, group=staff.group)
 
 
+def mapped_twice() -> object:
+    mapping = StoreMappingFactory.create()
+    return StoreMappingFactory.create(group=mapping.group, label=mapping.label)
+
+
+def mapped_backwards() -> object:
+    return StoreMappingFactory.create(ended_at=MOMENT - timedelta(seconds=1))
+
+
+def unmapped_without_a_time() -> object:
+    return StoreMappingFactory.create(reason="wrong shop")
+
+
+def a_label_of_a_store_mapped() -> object:
+    store = StoreFactory.create()
+    return StoreMappingFactory.create(store__mall__group=store.group, label=store.pms_label)
+
+
+def a_mapped_label_given_to_a_store() -> object:
+    mapping = StoreMappingFactory.create()
+    return StoreFactory.create(mall__group=mapping.group, pms_label=mapping.label)
+
+
+def moved_twice_in_a_day() -> object:
+    move = StoreMoveFactory.create()
+    return StoreMoveFactory.create(store=move.store, from_mall=move.to_mall, moved_date=move.moved_date)
+
+
+def moved_to_where_it_was() -> object:
+    store = StoreFactory.create()
+    return StoreMoveFactory.create(store=store, to_mall=store.mall)
+
+
+def merged_into_itself() -> object:
+    store = StoreFactory.create()
+    return Store.objects.filter(pk=store.pk).update(merged_into=store.pk)
+
+
 @pytest.mark.parametrize(
     ("constraint", "make"),
     [
@@ -45,6 +94,20 @@ def same_group() -> object:
         ("pms_store_one_per_pms_label", same_pms_label),
         ("pms_store_one_per_pms_triple", same_triple),
         ("pms_store_pms_label_not_empty", lambda: StoreFactory.create(pms_label="")),
+        (
+            "pms_store_closed_after_opened",
+            lambda: StoreFactory.create(opened_date=date(2026, 2, 2), closed_date=date(2026, 2, 1)),
+        ),
+        ("pms_store_not_merged_into_itself", merged_into_itself),
+        ("pms_storemapping_one_per_label", mapped_twice),
+        ("pms_storemapping_label_not_empty", lambda: StoreMappingFactory.create(label="")),
+        ("pms_storemapping_ended_after_it_began", mapped_backwards),
+        ("pms_storemapping_ended_after_it_began", unmapped_without_a_time),
+        ("pms_label_leads_to_one_store", a_label_of_a_store_mapped),
+        ("pms_label_leads_to_one_store", a_mapped_label_given_to_a_store),
+        ("pms_storemove_one_per_day", moved_twice_in_a_day),
+        ("pms_storemove_between_two_malls", moved_to_where_it_was),
+        ("pms_storechange_changes_something", lambda: StoreChangeFactory.create(fields={})),
         ("pms_mallstaff_one_per_mall", same_mall),
         ("pms_mallstaff_one_per_group", same_group),
     ],

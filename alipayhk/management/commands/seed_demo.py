@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 from argparse import ArgumentParser
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from loyalty.earning import program_files
 from loyalty.ledger import postings
 from members import enrollment
 from members.models import Member, Program
-from pms import clock, staffing
-from pms.models import Mall, MallGroup, MallStaff, Store
+from pms import clock, registry, staffing
+from pms.models import Mall, MallGroup, MallStaff, Store, StoreChange
 from pms.operator_command import OperatorCommand
 
 ADMIN = "demo-admin"
@@ -78,6 +78,7 @@ def _load(demo: DemoGroup, *, now: datetime) -> list[str]:
         program.rules.values_list("code", flat=True)
     )
     created = []
+    _give_past(demo, now)
     if not is_loaded:
         base = [rule for rule in document["rules"] if rule["kind"] == "BASE"]
         created += program_files.load(document=document | {"rules": base}, program=program, now=now)
@@ -94,11 +95,25 @@ def _register(document: dict[str, Any], *, now: datetime) -> list[str]:
     """Stores all at once: a document registers them one by one, which takes a minute on a busy machine."""
     done = registration.register({key: part for key, part in document.items() if key != "stores"}, now=now)
     mall = Mall.objects.get(tag=done.mall_tag)
-    known = set(mall.stores.values_list("pms_label", flat=True))
+    known = set(Store.objects.filter(group=mall.group_id).values_list("pms_label", flat=True))
     new = [store for store in document["stores"] if store["pms_label"] not in known]
     rows = [{"is_excluded" if key == "excluded" else key: value for key, value in one.items()} for one in new]
     Store.objects.bulk_create(Store(group_id=mall.group_id, mall=mall, **row) for row in rows)
     return [*done.created, *(f"store {store['pms_label']}" for store in new)]
+
+
+def _give_past(demo: DemoGroup, now: datetime) -> None:
+    """One store has closed, one takes no vouchers and, where there is a second mall, one has moved there."""
+    malls = list(Mall.objects.filter(group__label=demo.label).order_by("pk"))
+    closing, plain, moving = malls[0].stores.filter(category="FASHION").order_by("pk")[:3]
+    today = now.astimezone(clock.HONG_KONG).date()
+    if moving.changes.exists() or closing.changes.exists():
+        return
+    kept: dict[str, Any] = {"source": StoreChange.Source.COMMAND, "by": None, "now": now}
+    registry.change(store=plain, fields={"excluded_tenders": ["VOUCHER"]}, **kept)
+    registry.close(store=closing, last_date=today - timedelta(days=20), **kept)
+    if len(malls) > 1:
+        registry.move(store=moving, to_mall=malls[1], moved_date=today - timedelta(days=10), by=None, now=now)
 
 
 def _document(demo: DemoGroup) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`stores import|collect|confirm|map|unmap …`: the registry from the command line; each word is a module of its own."""
+"""`stores import|collect|confirm|map|unmap …`: the registry of stores, each word a module of its own."""
 
 from argparse import ArgumentParser
 from typing import Any

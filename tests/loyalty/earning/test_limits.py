@@ -63,7 +63,7 @@ def test_a_budget_that_a_later_version_changes_counts_for_each_purchase_by_its_d
 
     alone = given([[one] for one in asked])
     together = given([asked])
-    foreseen = trials.foresee(asked, now=NOW, tried=Counter())
+    foreseen = trials.foresee(asked, now=NOW, tried=Counter(), held=set())
 
     assert together == alone
     assert foreseen == alone[0]

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import RequestFactory
 
-from loyalty.earning import gates, purchases, reasons, rule_terms
+from loyalty.earning import awards, gates, purchases, reasons, recount, rule_terms, transaction_story
 from loyalty.earning.gates import Checked
 from loyalty.earning.models import Transaction
 from loyalty.earning.purchases import Found, Purchase
-from pms import store_labels
+from members.models import Program
+from pms import registry, store_labels
 from pms.clock import HONG_KONG
 from pms.models import Store
 from tests import factories
@@ -143,6 +145,49 @@ def test_the_member_is_told_why_a_closed_store_gave_nothing() -> None:
 
     assert told.is_for_members
     assert max(len(told.english), len(told.chinese)) <= 128
+
+
+def test_a_transactions_page_shows_the_store_as_it_was_and_what_it_is_now(store: Store) -> None:
+    one = factories.TransactionFactory.create(store=store, mall=store.mall, paid_at=NOON)
+    was = store.name_en
+    page = RequestFactory().get("/")
+    page.user = factories.UserFactory.create(is_superuser=True)
+    assert "now:" not in str(transaction_story.what(page, one))
+
+    fields = {"name_en": "Noodle Bar", "floor": "9/F"}
+    registry.change(store=store, fields=fields, source="STAFF", by=None, now=NOON + timedelta(days=1))
+
+    shown = str(transaction_story.what(page, Transaction.objects.get(pk=one.pk)))
+    assert was in shown
+    assert "now: Noodle Bar, Floor: 9/F" in shown
+
+
+def test_a_late_notice_earns_at_the_old_mall_and_a_recount_agrees(store: Store) -> None:
+    first, second = store.mall, factories.MallFactory.create(group=store.group)
+    wallet_pass = factories.PassFactory.create(
+        member__program=Program.objects.get(group=store.group), mall=first
+    )
+    factories.ConsentFactory.create(wallet_pass=wallet_pass, began_at=NOON - timedelta(days=3))
+    factories.RuleVersionFactory.create(
+        rule__program=wallet_pass.program, effective_at=NOON - timedelta(days=9)
+    )
+    registry.move(store=store, to_mall=second, moved_date=TODAY + timedelta(days=1), by=None, now=NOON)
+    payer = {"wallet": wallet_pass.wallet, "user_id": wallet_pass.user_id}
+
+    for number, days in enumerate((0, 1)):
+        bill = {"PAYMENT": f"B{number}"}
+        paid = purchase(store, **payer, paid_at=NOON + timedelta(days=days), numbers=bill)
+        awards.earn(purchase=paid, now=NOON + timedelta(days=2))
+    Store.objects.filter(pk=store.pk).update(closed_date=TODAY)
+    closed = purchase(store, **payer, paid_at=NOON + timedelta(days=1), numbers={"PAYMENT": "B2"})
+    awards.earn(purchase=closed, now=NOON + timedelta(days=2))
+
+    kept = Transaction.objects.order_by("pk")
+    assert [one.mall for one in kept] == [first, second, second]
+    assert [one.award.facts["mall"] for one in kept] == [first.tag, second.tag, second.tag]
+    assert [one.state for one in kept] == ["EARNED", "EARNED", "NOTHING"]
+    assert [reason["code"] for reason in kept[2].award.reasons] == ["STORE_NOT_OPEN"]
+    assert list(recount.breaches()) == []
 
 
 def test_a_store_is_found_by_indexes_alone(store: Store) -> None:
