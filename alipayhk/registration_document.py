@@ -249,8 +249,6 @@ STORE: Entries = {
     "name_en": Entry("name_en", name, is_needed=True),
     "name_zh": Entry("name_zh", name, is_needed=True),
     "category": Entry("category", optional(text(32)), cleared=""),
-    "floor": Entry("floor", optional(text(16)), cleared=""),
-    "unit": Entry("unit", optional(text(32)), cleared=""),
     "excluded": Entry("is_excluded", flag, cleared=False),
 }
 
