@@ -17,6 +17,7 @@ from django.db import connection, connections
 from psycopg import sql
 
 from loyalty.earning import entitlements, rulesets
+from loyalty.local.test import PREPARED
 
 _RUN = os.getpid()
 # The processes that share a run share the template: migrating takes a core for many seconds.
@@ -43,11 +44,20 @@ class Database:
 def make_template() -> None:
     """An empty database, migrated by the owner; without connections, as CREATE DATABASE … TEMPLATE asks.
 
-    Made by the first process of the run that asks; the others wait for it.
+    Made by the first process of the run that asks, while the others wait: a copy of what was prepared, if anything was.
     """
-    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as admin:
+    url = os.environ["DATABASE_OWNER_URL"]
+    # From a database of its own, since whoever is connected to the prepared one forbids its copy.
+    with psycopg.connect(
+        _named(url, "postgres") if PREPARED in os.environ else url, autocommit=True
+    ) as admin:
         admin.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
-        if admin.execute("SELECT FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone() is None:
+        if admin.execute("SELECT FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+            return
+        if PREPARED in os.environ:
+            names = sql.Identifier(TEMPLATE), sql.Identifier(urlsplit(url).path.strip("/"))
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        else:
             _migrate(Database(f"{TEMPLATE}_unfinished"))
 
 

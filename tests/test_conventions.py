@@ -50,6 +50,7 @@ SET_BY_THE_RUNNER = {
         "LOYALTY_PROCESS",
         "LOYALTY_WORKER_LIFE",
         "LOYALTY_SDK_PYTHON",
+        "LOYALTY_PREPARED",
         "LOYALTY_PGBENCH",
         "DEMO_PASSWORD",
     ),

@@ -6,6 +6,8 @@ import pytest
 import redis
 from django.db import connection
 
+from tests import callers, live
+
 
 @pytest.mark.django_db
 def test_the_database_is_postgresql_15_to_18() -> None:
@@ -17,13 +19,12 @@ def test_the_database_is_postgresql_15_to_18() -> None:
     assert 15 <= major <= 18
 
 
-@pytest.mark.django_db
-def test_the_database_keeps_what_it_has_acknowledged() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('fsync'), current_setting('full_page_writes')")
-        settings = cursor.fetchone()
+def test_the_database_keeps_what_it_has_acknowledged(live_installation: live.Installation) -> None:
+    """The tests' own server does not: it is thrown away with them."""
+    names = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
+    question = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
 
-    assert settings == ("on", "on")
+    assert callers.rows(live_installation, question) == [("on",) * 4]
 
 
 def test_the_broker_is_valkey_or_redis_7_or_newer() -> None:

@@ -24,6 +24,7 @@ def folder() -> Iterator[Path]:
 
 def test_the_story_is_told_and_ctrl_c_leaves_no_process(folder: Path) -> None:
     home, port, twin = folder / "home", live.free_port(), live.free_port()
+    live.prepare(home)
     command = live.run_command("demo", "--port", str(port), "--simulator-port", str(twin))
     demo = live.Background(command, live.environment(home), log=folder / "demo.log")
 
