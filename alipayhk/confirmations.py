@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
-from alipayhk import client, collection_setup, store_comparison, store_list
+from alipayhk import client, collection_setup, store_comparison, store_days, store_list
 from alipayhk.collection_setup import CannotCollect
 from alipayhk.models import ConfirmationRun, ListedStore, StoreCollection
 from alipayhk.store_comparison import Difference, Match, Ours, Theirs
@@ -123,11 +123,11 @@ def _break(run: ConfirmationRun, reading: Reading, code: str, *, now: datetime) 
 def _conclude(run: ConfirmationRun, reading: Reading, *, now: datetime) -> None:
     """Compare the registry with the list; what a reading did not see counts only if it saw the whole."""
     listed = list(ListedStore.objects.select_for_update().filter(mall=run.mall, seen_run=run).order_by("pk"))
-    stores = list(Store.objects.filter(mall=run.mall, merged_into=None).order_by("pk"))
+    stores = list(store_days.placed([run.mall], now=now).filter(merged_into=None).order_by("pk"))
     pairs = store_comparison.match(
         [_ours(store, run.mall) for store in stores], [_theirs(one) for one in listed]
     )
-    _judge_listed(run, listed, pairs, is_whole=reading.is_whole)
+    _judge_listed(run, listed, pairs, is_whole=reading.is_whole, now=now)
     _judge_stores(run, [store.pk for store in stores], pairs, is_whole=reading.is_whole, now=now)
     if reading.fault:
         alarm.warning("the list of stores of %s is odd: %s", run.mall.tag, reading.fault)
@@ -135,9 +135,9 @@ def _conclude(run: ConfirmationRun, reading: Reading, *, now: datetime) -> None:
 
 
 def _judge_listed(
-    run: ConfirmationRun, listed: list[ListedStore], pairs: list[Match], *, is_whole: bool
+    run: ConfirmationRun, listed: list[ListedStore], pairs: list[Match], *, is_whole: bool, now: datetime
 ) -> None:
-    ours = {pair.theirs.key: pair.ours.key for pair in pairs} | _elsewhere(run.mall, listed)
+    ours = {pair.theirs.key: pair.ours.key for pair in pairs} | _elsewhere(run.mall, listed, now=now)
     values: dict[str, Any] = {
         "ids": [one.pk for one in listed],
         "ours": [ours.get(one.pk) for one in listed],
@@ -150,9 +150,9 @@ def _judge_listed(
         unseen.update(state=ListedStore.State.GONE, ours=None)
 
 
-def _elsewhere(mall: Mall, listed: list[ListedStore]) -> dict[int, int]:
+def _elsewhere(mall: Mall, listed: list[ListedStore], *, now: datetime) -> dict[int, int]:
     """Stores that the registry has in another mall of the group: known, and that mall's own list speaks for them."""
-    others = Store.objects.filter(group_id=mall.group_id, merged_into=None).exclude(mall=mall)
+    others = store_days.elsewhere(mall, now=now).filter(merged_into=None)
     known = {
         (partner, merchant, store): pk
         for pk, partner, merchant, store in others.values_list("pk", "partner_id", "merchant_id", "store_id")

@@ -7,17 +7,17 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from django.db import IntegrityError
 from django.db.models import Count, Q, QuerySet
 from django.db.transaction import atomic
 
-from alipayhk import collection_drain, collection_queue, collection_setup
+from alipayhk import collection_drain, collection_queue, collection_setup, store_days
 from alipayhk.models import ListedStore, StoreCollection
 from pms import registry
-from pms.clock import HONG_KONG
 from pms.models import Mall, Store, StoreChange, User
+from pms.store_history import Moves
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +81,6 @@ class Standing:
     collection: StoreCollection | None = None
 
 
-def live(*, now: datetime) -> Q:
-    """The stores that a mall has now: neither merged into others nor closed."""
-    return Q(merged_into=None) & (Q(closed_date=None) | Q(closed_date__gte=_day(now)))
-
-
 @atomic
 def ask(*, stores: Iterable[Store], trade_number: str = "", by: User | None, now: datetime) -> Asked:
     """Have AlipayHK collect these stores of one mall, at once and from the first attempt.
@@ -94,7 +89,8 @@ def ask(*, stores: Iterable[Store], trade_number: str = "", by: User | None, now
     with what the mall's setup lacks, or NumberRefused, and then nothing is written.
     """
     chosen = list(stores)
-    for mall in {store.mall_id: store.mall for store in chosen}.values():
+    moves, today = Moves(chosen), store_days.day_of(now)
+    for mall in Mall.objects.filter(pk__in={moves.mall_id_on(store, today) for store in chosen}):
         setup = collection_setup.of(mall)
         collection_setup.check(setup, by_pms=not trade_number, by_number=bool(trade_number))
     if trade_number and (len(chosen) != 1 or not _NUMBER.fullmatch(trade_number)):
@@ -104,21 +100,23 @@ def ask(*, stores: Iterable[Store], trade_number: str = "", by: User | None, now
     StoreCollection.objects.bulk_create(
         [StoreCollection(store_id=pk) for pk in sorted(fit)], ignore_conflicts=True
     )
-    count = collection_queue.ask(store_ids=fit, trade_number=trade_number, by_id=by.pk if by else None)
+    count = collection_queue.ask(
+        store_ids=fit, trade_number=trade_number, by_id=by.pk if by else None, today=today
+    )
     log.info("%d stores are to be collected, asked by %s", count, by or "the command line")
     return Asked(count=count, left_out=left_out)
 
 
 def unsent(mall: Mall, *, now: datetime) -> QuerySet[Store]:
     """Stores of the mall that AlipayHK has not taken, and that are not on their way."""
-    found = Store.objects.select_related("mall").filter(live(now=now), mall=mall)
+    found = store_days.live([mall], now=now)
     is_known = Q(collection__state__in=(State.SENT, State.CONFIRMED, State.DIFFERS))
     return found.exclude(is_known & Q(collection__vanished_at=None)).exclude(collection__due_at__isnull=False)
 
 
 def notice_changes(*, now: datetime) -> int:
     """Give new stores their place, and send again what was sent and has changed; returns how many changed."""
-    return collection_queue.notice(today=_day(now))
+    return collection_queue.notice(today=store_days.day_of(now))
 
 
 def drain(*, clock: Callable[[], datetime]) -> int:
@@ -129,7 +127,7 @@ def drain(*, clock: Callable[[], datetime]) -> int:
 def coverage(malls: Iterable[Mall | int], *, now: datetime) -> Coverage:
     """Over these malls; closed and merged stores count for nothing."""
     ids = [mall.pk if isinstance(mall, Mall) else mall for mall in malls]
-    stores = Store.objects.filter(live(now=now), mall__in=ids)
+    stores = store_days.live(ids, now=now)
     of_state = {state: Count("pk", filter=Q(collection__state=state)) for state in State.values}
     found = stores.aggregate(
         total=Count("pk"),
@@ -150,7 +148,7 @@ def coverage(malls: Iterable[Mall | int], *, now: datetime) -> Coverage:
 
 def standings(mall: Mall, *, now: datetime) -> Sequence[Standing]:
     """Every store of the mall by its label, then those that only AlipayHK lists."""
-    stores = Store.objects.filter(live(now=now), mall=mall).select_related("collection").order_by("pms_label")
+    stores = store_days.live([mall], now=now).select_related("collection").order_by("pms_label")
     only_there = ListedStore.objects.filter(mall=mall, state=ONLY_AT_ALIPAYHK).order_by("store_name", "pk")
     ours = [_standing(store) for store in stores]
     theirs = [Standing(store=None, listed=one, state=ONLY_AT_ALIPAYHK.value) for one in only_there]
@@ -170,7 +168,7 @@ def take_theirs(*, collection: StoreCollection, by: User | None, now: datetime) 
             registry.change(store=store, fields=changes, source=Source.WALLET, by=by, now=now)
     except IntegrityError as error:
         raise LabelTaken(LabelTaken.__doc__) from error
-    collection_queue.settle(collection_id=row.pk)
+    collection_queue.settle(collection_id=row.pk, today=store_days.day_of(now))
     store.refresh_from_db()
     return store
 
@@ -209,7 +207,7 @@ def _standing(store: Store) -> Standing:
 
 
 def _unfit(store: Store, trade_number: str, now: datetime) -> str:
-    if store.merged_into_id or (store.closed_date and store.closed_date < _day(now)):
+    if store.merged_into_id or (store.closed_date and store.closed_date < store_days.day_of(now)):
         return "CLOSED"
     return "" if trade_number or (store.merchant_id and store.store_id) else "NO_TRIPLE"
 
@@ -226,7 +224,3 @@ def _theirs(store: Store, differences: Iterable[dict[str, str]]) -> dict[str, st
         if field in LONGEST and value and getattr(store, field) != value:
             found[field] = value[: LONGEST[field]]
     return found
-
-
-def _day(now: datetime) -> date:
-    return now.astimezone(HONG_KONG).date()
