@@ -48,6 +48,7 @@ ON CONFLICT (store_id) DO NOTHING
 
 # What was asked for once is sent again when it changed; a store that is sent by number changes with its mall alone.
 # One that came to a mall which collects nothing waits for nobody: the old mall's client would speak for the new one.
+# A row that has no mark yet, such as one the list confirmed, is marked and left as it is.
 NOTICE_CHANGED = f"""
 WITH v AS (
     SELECT u.id, {_MARK.format(number="u.trade_number")} AS mark, k.id AS credential_id,
@@ -60,13 +61,13 @@ WITH v AS (
     FOR UPDATE OF u SKIP LOCKED)
 UPDATE alipayhk_storecollection u SET
     wanted_mark = v.mark, credential_id = coalesce(v.credential_id, u.credential_id),
-    state = CASE WHEN u.wanted_mark = v.mark THEN u.state WHEN u.acknowledged_mark = v.mark THEN 'SENT'
+    state = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.state WHEN u.acknowledged_mark = v.mark THEN 'SENT'
                  ELSE 'NOT_SENT' END,
-    differences = CASE WHEN u.wanted_mark = v.mark THEN u.differences ELSE '[]' END,
-    attempts = CASE WHEN u.wanted_mark = v.mark THEN u.attempts ELSE 0 END,
-    dead_at = CASE WHEN u.wanted_mark = v.mark THEN u.dead_at END,
+    differences = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.differences ELSE '[]' END,
+    attempts = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.attempts ELSE 0 END,
+    dead_at = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.dead_at END,
     due_at = CASE WHEN v.is_stranded THEN NULL
-                  WHEN u.wanted_mark = v.mark OR u.asked_at IS NULL OR u.acknowledged_mark = v.mark
+                  WHEN u.wanted_mark IN ('', v.mark) OR u.asked_at IS NULL OR u.acknowledged_mark = v.mark
                        OR coalesce(v.credential_id, u.credential_id) IS NULL THEN u.due_at
                   ELSE statement_timestamp() END
 FROM v WHERE u.id = v.id

@@ -305,6 +305,28 @@ def test_a_store_only_alipayhk_has_joins_the_registry_or_is_ignored(collector: C
     assert collector.listed()["X-2"] == "IGNORED"
 
 
+def test_what_the_list_confirmed_stays_confirmed_when_changes_are_noticed(collector: Collector) -> None:
+    collector.put(merchant_id="2160", store_id="X-1", store_name="Echo")
+    [known] = filled(collector, 1)
+    differing = collector.store()
+    collector.put_ours(differing, store_name="Harbour Dumplings")
+    collector.confirm()
+    listed = ListedStore.objects.get(mall=collector.mall, store_id="X-1")
+    added = stores.add(listed=listed, pms_label="PMS-ECHO", by=None, now=clock.now())
+
+    stores.notice_changes(now=clock.now())
+    once = collector.states()
+    stores.notice_changes(now=clock.now())
+
+    wanted = {known.pms_label: "CONFIRMED", "PMS-ECHO": "CONFIRMED", differing.pms_label: "DIFFERS"}
+    assert once == collector.states() == wanted
+    assert collecting.row(differing).differences != []
+    assert list(stores.unsent(collector.mall, now=clock.now())) == []
+    Store.objects.filter(pk=added.pk).update(name_en="Foxtrot")
+    stores.notice_changes(now=clock.now())
+    assert collecting.row(added).state == "NOT_SENT"
+
+
 def test_a_store_of_another_mall_of_the_group_is_known(collector: Collector) -> None:
     neighbor = factories.StoreFactory.create(mall=factories.MallFactory.create(group=collector.mall.group))
     collector.put_ours(neighbor)
