@@ -6,7 +6,7 @@ nothing of what it did not see.
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection
@@ -20,6 +20,7 @@ from alipayhk.models import ConfirmationRun, ListedStore, StoreCollection
 from alipayhk.store_comparison import Difference, Match, Ours, Theirs
 from alipayhk.store_list import Reading, ReadingBroke, Source
 from alipayhk.store_payloads import Line, Triple
+from pms.clock import HONG_KONG
 from pms.models import Mall, Store, User
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ alarm = logging.getLogger("loyalty.alarm")
 
 # Longer than a page ever takes with all its tries: a run without progress for so long has lost its worker.
 LOST_AFTER = timedelta(seconds=60)
+# In Hong Kong; as the timetable has it.
+NIGHTLY = time(2, 11)
 State = ConfirmationRun.State
 Standing = StoreCollection.State
 
@@ -47,6 +50,15 @@ def ask(*, mall: Mall, by: User | None, now: datetime) -> ConfirmationRun:
             )
     except IntegrityError:
         return moving.get()
+
+
+def ask_of_the_night(*, mall: Mall, now: datetime) -> None:
+    """Once a night, however often the message of the night is delivered; a reading asked for since then will do."""
+    local = now.astimezone(HONG_KONG)
+    night = datetime.combine(local.date(), NIGHTLY, tzinfo=HONG_KONG)
+    since = night if local >= night else night - timedelta(days=1)
+    if not ConfirmationRun.objects.filter(mall=mall, asked_at__gte=since).exists():
+        ask(mall=mall, by=None, now=now)
 
 
 def waiting(*, now: datetime) -> list[int]:
