@@ -78,6 +78,7 @@ def work(*, run_id: int, clock: Callable[[], datetime]) -> None:
         for lines in store_list.pages(source, reading):
             _keep(run, lines, now=clock())
             _move(run, reading, now=clock())
+        _doubt(run, reading)
         _conclude(run, reading, now=clock())
     except (ReadingBroke, CannotCollect) as error:
         _break(run, reading, error.code, now=clock())
@@ -129,6 +130,13 @@ def _move(run: ConfirmationRun, reading: Reading, *, now: datetime) -> None:
 def _break(run: ConfirmationRun, reading: Reading, code: str, *, now: datetime) -> None:
     alarm.warning("the list of stores of %s was not read: %s", run.mall.tag, code)
     _end(run, reading, State.BROKEN, code, now=now)
+
+
+def _doubt(run: ConfirmationRun, reading: Reading) -> None:
+    """An answer without a list looks like an empty list: a mall does not lose all its stores in a night."""
+    known = ListedStore.objects.filter(mall=run.mall).exclude(state=ListedStore.State.GONE)
+    if reading.is_whole and not reading.found_rows and known.exists():
+        reading.is_whole, reading.fault = False, "EMPTY_NOW"
 
 
 @atomic

@@ -5,19 +5,21 @@ Asking only writes the wish down; `drain` is the only way out, `confirmations` t
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError
 from django.db.models import Count, Q, QuerySet
 from django.db.transaction import atomic
+from django.utils.translation import gettext_lazy as _
 
-from alipayhk import collection_drain, collection_queue, collection_setup, store_days
+from alipayhk import collection_drain, collection_queue, collection_setup, store_days, unknown_stores
 from alipayhk.models import ListedStore, StoreCollection
-from pms import registry
+from pms import registry, store_rows
 from pms.models import Mall, Store, StoreChange, User
 from pms.store_history import Moves
+from pms.table_files import Line
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,14 @@ Source = StoreChange.Source
 ONLY_AT_ALIPAYHK = ListedStore.State.ONLY_AT_ALIPAYHK
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-LONGEST = {"partner_id": 64, "merchant_id": 64, "store_id": 64, "name_en": 128, "name_zh": 128}
+# The columns of a store file that say the same: what may not be in a file is not taken from AlipayHK either.
+COLUMNS = {"partner_id": "partner_id", "merchant_id": "merchant_id", "store_id": "store_id"} | {
+    "name_en": "store_name", "name_zh": "store_name_zh",
+}  # fmt: skip
+
+WAITS_ELSEWHERE = _(
+    "Payments under this label wait in a mall that you do not see; ask somebody who sees the whole group."
+)
 
 
 class NumberRefused(Exception):
@@ -39,6 +48,10 @@ class NothingToTake(Exception):
 
 class LabelTaken(Exception):
     """Another store of the group has this PMS label, or these IDs."""
+
+
+class NotTaken(Exception):
+    """The registry cannot hold what AlipayHK lists; the message says which part, and why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +170,7 @@ def standings(mall: Mall, *, now: datetime) -> Sequence[Standing]:
 
 @atomic
 def take_theirs(*, collection: StoreCollection, by: User | None, now: datetime) -> Store:
-    """Write what AlipayHK lists into the registry: name and IDs. Raises NothingToTake or LabelTaken."""
+    """Write what AlipayHK lists into the registry: name and IDs. Raises NothingToTake, NotTaken, LabelTaken."""
     row = StoreCollection.objects.select_for_update().get(pk=collection.pk)
     store = Store.objects.select_for_update().get(pk=row.store_id)
     changes = _theirs(store, row.differences)
@@ -168,22 +181,38 @@ def take_theirs(*, collection: StoreCollection, by: User | None, now: datetime) 
             registry.change(store=store, fields=changes, source=Source.WALLET, by=by, now=now)
     except IntegrityError as error:
         raise LabelTaken(LabelTaken.__doc__) from error
+    except registry.StoreRefused as error:
+        raise NotTaken(str(registry.REFUSALS[error.code])) from error
     collection_queue.settle(collection_id=row.pk, today=store_days.day_of(now))
     store.refresh_from_db()
     return store
 
 
 @atomic
-def add(*, listed: ListedStore, pms_label: str, by: User | None, now: datetime) -> Store:
-    """Take a store that only AlipayHK has into the registry, under the label its notices use. Raises LabelTaken."""
+def add(
+    *,
+    listed: ListedStore,
+    pms_label: str,
+    seen_malls: Collection[int] | None = None,
+    by: User | None,
+    now: datetime,
+) -> Store:
+    """Take a store that only AlipayHK has into the registry, under the label its notices use.
+
+    Payments that wait under the label are awarded there, so they must be of malls that `by` sees, where those are
+    given. Raises LabelTaken, or NotTaken.
+    """
     row = ListedStore.objects.select_for_update().select_related("mall").get(pk=listed.pk)
     if row.state not in (ONLY_AT_ALIPAYHK, ListedStore.State.IGNORED):
         raise LabelTaken(LabelTaken.__doc__)
-    name = (row.store_name or row.merchant_name or pms_label)[: LONGEST["name_en"]]
-    ids = {
-        field: getattr(row, field)[: LONGEST[field]] for field in ("partner_id", "merchant_id", "store_id")
-    }
-    fields = {"pms_label": pms_label, "name_en": name, "name_zh": name, **ids}
+    name = row.store_name or row.merchant_name or pms_label
+    cells = {"pms_label": pms_label, "store_name": name, "store_name_zh": name}
+    fields = _read(
+        cells | {field: getattr(row, field) for field in ("partner_id", "merchant_id", "store_id")}
+    )
+    waiting = unknown_stores.waiting(group_id=row.mall.group_id, name=fields["pms_label"])
+    if seen_malls is not None and waiting.exclude(mall__in=seen_malls).exists():
+        raise NotTaken(str(WAITS_ELSEWHERE))
     try:
         with atomic():
             store = registry.create(mall=row.mall, fields=fields, source=Source.WALLET, by=by, now=now)
@@ -214,13 +243,21 @@ def _unfit(store: Store, trade_number: str, now: datetime) -> str:
 
 def _theirs(store: Store, differences: Iterable[dict[str, str]]) -> dict[str, str]:
     """All differences, if the registry has a place for each. A name goes where its script belongs."""
-    found = {}
+    found: dict[str, str] = {}
     for one in differences:
         field, value = one["field"], one["theirs"]
         if field == "mall_label":
             return {}
         if field == "store_name":
             field = "name_zh" if _CHINESE.search(value) else "name_en"
-        if field in LONGEST and value and getattr(store, field) != value:
-            found[field] = value[: LONGEST[field]]
+        if field in COLUMNS and value and getattr(store, field) != value:
+            found |= _read({COLUMNS[field]: value})
     return found
+
+
+def _read(cells: dict[str, str]) -> dict[str, str]:
+    """The store's fields. Nothing is cut: a shortened ID is another store's."""
+    row = store_rows.read(Line(number=1, cells=cells))
+    if row.faults:
+        raise NotTaken("; ".join(f"{fault.column}: {fault}" for fault in row.faults))
+    return row.fields

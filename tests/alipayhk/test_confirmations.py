@@ -272,6 +272,77 @@ def test_what_another_store_has_is_not_taken(collector: Collector) -> None:
     assert collecting.row(store).state == "DIFFERS"
 
 
+@pytest.mark.parametrize(
+    ("field", "theirs"),
+    [
+        ("merchant_id", "2" * 65),
+        ("store_id", "=S-1"),
+        ("partner_id", "20\u202e30"),
+        ("store_name", "E" * 129),
+    ],
+)
+def test_what_the_registry_cannot_hold_is_refused_and_not_cut(
+    collector: Collector, field: str, theirs: str
+) -> None:
+    row = factories.StoreCollectionFactory.create(
+        state="DIFFERS", differences=[{"field": field, "ours": "", "theirs": theirs}]
+    )
+
+    with pytest.raises(stores.NotTaken, match=field):
+        stores.take_theirs(collection=row, by=None, now=clock.now())
+
+    assert StoreChange.objects.count() == 0
+    assert collecting.row(row.store).state == "DIFFERS"
+
+
+def test_a_merged_store_takes_nothing(collector: Collector) -> None:
+    row = factories.StoreCollectionFactory.create(
+        store=collector.store(merged_into=collector.store()),
+        state="DIFFERS",
+        differences=[{"field": "store_name", "ours": "", "theirs": "Echo"}],
+    )
+
+    with pytest.raises(stores.NotTaken, match="merged"):
+        stores.take_theirs(collection=row, by=None, now=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("listed", "label"),
+    [
+        ({"merchant_id": "2" * 65}, "PMS-ECHO"),
+        ({"store_name": "E" * 129}, "PMS-ECHO"),
+        ({}, "P" * 129),
+        ({}, "PMS\x00"),
+        ({}, "=PMS"),
+    ],
+)
+def test_what_a_store_file_may_not_say_is_not_added(
+    collector: Collector, listed: dict[str, str], label: str
+) -> None:
+    row = factories.ListedStoreFactory.create(mall=collector.mall, **listed)
+
+    with pytest.raises(stores.NotTaken):
+        stores.add(listed=row, pms_label=label, by=None, now=clock.now())
+
+    assert Store.objects.count() == 0
+    assert collector.listed() == {row.store_id: "ONLY_AT_ALIPAYHK"}
+
+
+def test_a_list_that_is_suddenly_empty_is_not_believed(collector: Collector) -> None:
+    chosen = filled(collector, 2)
+    collector.confirm()
+    for store in chosen:
+        collector.gateway.twin.stores.remove(
+            client_id=collector.credential.client_id, store_id=store.store_id
+        )
+
+    run = collector.confirm()
+
+    assert (run.state, run.fault, run.is_whole) == ("DONE", "EMPTY_NOW", False)
+    assert set(collector.states().values()) == {"CONFIRMED"}
+    assert "GONE" not in collector.listed().values()
+
+
 def test_a_wrong_mall_cannot_be_taken(collector: Collector) -> None:
     row = factories.StoreCollectionFactory.create(
         state="DIFFERS", differences=[{"field": "mall_label", "ours": "1", "theirs": "2"}]
