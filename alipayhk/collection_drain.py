@@ -17,6 +17,7 @@ from alipayhk import (
     collection_queue,
     collection_results,
     store_comparison,
+    store_days,
     store_list,
     store_payloads,
 )
@@ -78,7 +79,9 @@ class _Drain:
         """Look for what is uncertain, now that no call waits to be written down; returns how many stores."""
         looked = 0
         for one in self._ready:
-            claimed = collection_queue.claim_uncertain(credential_id=one.credential_id)
+            claimed = collection_queue.claim_uncertain(
+                credential_id=one.credential_id, today=store_days.day_of(self._clock())
+            )
             if claimed:
                 look(claimed, self._line(one.credential_id), self._clock)
             looked += len(claimed)
@@ -100,6 +103,7 @@ class _Drain:
             limit=limit,
             by_pms=[one.credential_id for one in ready if one.by_pms],
             by_number=[one.credential_id for one in ready if one.by_number],
+            today=store_days.day_of(self._clock()),
         )
         for one in claimed:
             call = partial(collection_calls.call, one, self._line(one.credential_id))

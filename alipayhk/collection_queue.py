@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from alipayhk.store_days import LIVE, MALL
 from alipayhk.store_payloads import Triple
 
 LEASE_SECONDS = 15
@@ -20,17 +21,15 @@ UNKNOWNS_TO_HOLD = 20
 HOLD_SECONDS = 60
 LOOKED_FOR_AT_ONCE = 500
 
-# Merged stores are their survivors', closed ones nobody's.
-LIVE = "s.merged_into_id IS NULL AND (s.closed_date IS NULL OR s.closed_date >= %(today)s)"
-
-# What would be sent of a store now: `mark` stands for all of it.
-_CONTENT = """
-    pms_store s JOIN pms_mall m ON m.id = s.mall_id JOIN pms_mallgroup g ON g.id = m.group_id
+# What would be sent of a store now, as a store of the mall where it is today: `mark` stands for all of it.
+_CONTENT = f"""
+    pms_store s CROSS JOIN LATERAL (SELECT {MALL} AS mall_id) d
+    JOIN pms_mall m ON m.id = d.mall_id JOIN pms_mallgroup g ON g.id = m.group_id
     LEFT JOIN LATERAL (
         SELECT c.id, k.names FROM alipayhk_credential c JOIN alipayhk_collectionsetup k ON k.credential_id = c.id
         WHERE c.mall_id = m.id AND k.is_on ORDER BY c.id DESC LIMIT 1) k ON true
     CROSS JOIN LATERAL (SELECT CASE WHEN k.names = 'CHINESE' THEN s.name_zh ELSE s.name_en END AS shown) n
-"""
+"""  # noqa: S608 - constants only
 _MARK = """encode(sha256(convert_to(CASE WHEN {number} <> ''
     THEN concat_ws(chr(31), 'NUMBER', g.label, m.label, {number})
     ELSE concat_ws(chr(31), 'PMS', g.label, m.label, s.partner_id, s.merchant_id, s.store_id, n.shown)
@@ -43,26 +42,32 @@ SELECT s.id, k.id, 'NOT_SENT', '', {_MARK.format(number="''")}, '', 0, false, ''
 FROM {_CONTENT}
 WHERE NOT EXISTS (SELECT FROM alipayhk_storecollection u WHERE u.store_id = s.id) AND {LIVE}
   AND EXISTS (SELECT FROM alipayhk_credential c JOIN alipayhk_collectionsetup k ON k.credential_id = c.id
-              WHERE c.mall_id = s.mall_id)
+              WHERE c.mall_id = m.id)
 ON CONFLICT (store_id) DO NOTHING
 """  # noqa: S608 - constants only
 
 # What was asked for once is sent again when it changed; a store that is sent by number changes with its mall alone.
+# One that came to a mall which collects nothing waits for nobody: the old mall's client would speak for the new one.
+# A row that has no mark yet, such as one the list confirmed, is marked and left as it is.
 NOTICE_CHANGED = f"""
 WITH v AS (
-    SELECT u.id, {_MARK.format(number="u.trade_number")} AS mark, k.id AS credential_id
+    SELECT u.id, {_MARK.format(number="u.trade_number")} AS mark, k.id AS credential_id,
+        k.id IS NULL AND coalesce(o.mall_id <> m.id, false) AS is_stranded
     FROM alipayhk_storecollection u JOIN ({_CONTENT}) ON s.id = u.store_id
+    LEFT JOIN alipayhk_credential o ON o.id = u.credential_id
     WHERE {LIVE} AND (u.wanted_mark <> {_MARK.format(number="u.trade_number")}
-        OR k.id IS NOT NULL AND k.id IS DISTINCT FROM u.credential_id)
+        OR k.id IS NOT NULL AND k.id IS DISTINCT FROM u.credential_id
+        OR k.id IS NULL AND o.mall_id <> m.id AND u.due_at IS NOT NULL)
     FOR UPDATE OF u SKIP LOCKED)
 UPDATE alipayhk_storecollection u SET
     wanted_mark = v.mark, credential_id = coalesce(v.credential_id, u.credential_id),
-    state = CASE WHEN u.wanted_mark = v.mark THEN u.state WHEN u.acknowledged_mark = v.mark THEN 'SENT'
+    state = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.state WHEN u.acknowledged_mark = v.mark THEN 'SENT'
                  ELSE 'NOT_SENT' END,
-    differences = CASE WHEN u.wanted_mark = v.mark THEN u.differences ELSE '[]' END,
-    attempts = CASE WHEN u.wanted_mark = v.mark THEN u.attempts ELSE 0 END,
-    dead_at = CASE WHEN u.wanted_mark = v.mark THEN u.dead_at END,
-    due_at = CASE WHEN u.wanted_mark = v.mark OR u.asked_at IS NULL OR u.acknowledged_mark = v.mark
+    differences = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.differences ELSE '[]' END,
+    attempts = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.attempts ELSE 0 END,
+    dead_at = CASE WHEN u.wanted_mark IN ('', v.mark) THEN u.dead_at END,
+    due_at = CASE WHEN v.is_stranded THEN NULL
+                  WHEN u.wanted_mark IN ('', v.mark) OR u.asked_at IS NULL OR u.acknowledged_mark = v.mark
                        OR coalesce(v.credential_id, u.credential_id) IS NULL THEN u.due_at
                   ELSE statement_timestamp() END
 FROM v WHERE u.id = v.id
@@ -86,6 +91,9 @@ UPDATE alipayhk_storecollection u SET
 FROM v WHERE u.id = v.id
 """  # noqa: S608
 
+# Until it is noticed that a store has moved, the old mall's client does not speak of it.
+_OF_ITS_MALL = "EXISTS (SELECT FROM alipayhk_credential c WHERE c.id = u.credential_id AND c.mall_id = m.id)"
+
 CLAIM_DUE = f"""
 WITH due AS (
     SELECT u.id FROM alipayhk_storecollection u
@@ -98,7 +106,7 @@ WITH due AS (
 UPDATE alipayhk_storecollection u SET
     lease = gen_random_uuid(), leased_until_at = statement_timestamp() + interval '{LEASE_SECONDS} seconds',
     called_at = statement_timestamp(), wanted_mark = {_MARK.format(number="u.trade_number")}
-FROM due, ({_CONTENT}) WHERE u.id = due.id AND s.id = u.store_id
+FROM due, ({_CONTENT}) WHERE u.id = due.id AND s.id = u.store_id AND {_OF_ITS_MALL}
 RETURNING u.id, u.lease, u.attempts, u.wanted_mark, u.credential_id, u.called_at, u.trade_number,
     s.partner_id, s.merchant_id, s.store_id, n.shown, g.label, m.label
 """  # noqa: S608
@@ -116,7 +124,7 @@ UPDATE alipayhk_storecollection u SET
     called_at = statement_timestamp(), is_uncertain = true,
     attempts = u.attempts + CASE WHEN due.was_lost THEN 1 ELSE 0 END,
     wanted_mark = {_MARK.format(number="u.trade_number")}
-FROM due, ({_CONTENT}) WHERE u.id = due.id AND s.id = u.store_id
+FROM due, ({_CONTENT}) WHERE u.id = due.id AND s.id = u.store_id AND {_OF_ITS_MALL}
 RETURNING u.id, u.lease, u.attempts, u.wanted_mark, u.credential_id, u.called_at, u.trade_number,
     s.partner_id, s.merchant_id, s.store_id, n.shown, g.label, m.label
 """  # noqa: S608
@@ -133,7 +141,7 @@ UPDATE alipayhk_storecollection u SET
     wanted_mark = {_MARK.format(number="u.trade_number")}, acknowledged_mark = {_MARK.format(number="u.trade_number")},
     acknowledged_at = coalesce(u.acknowledged_at, statement_timestamp()),
     state = 'CONFIRMED', differences = '[]', due_at = NULL, dead_at = NULL, attempts = 0, is_uncertain = false
-FROM ({_CONTENT}) WHERE u.id = %s AND s.id = u.store_id
+FROM ({_CONTENT}) WHERE u.id = %(id)s AND s.id = u.store_id
 """  # noqa: S608
 
 # A mall whose gateway gave no usable answer many times in a row is tried with one call a minute.
@@ -198,18 +206,19 @@ def notice(*, today: date) -> int:
     return changed
 
 
-def ask(*, store_ids: list[int], trade_number: str, by_id: int | None) -> int:
+def ask(*, store_ids: list[int], trade_number: str, by_id: int | None, today: date) -> int:
     """Make these stores due now, from the first attempt; returns how many there were."""
+    values = {"stores": store_ids, "number": trade_number, "by": by_id, "today": today}
     with connection.cursor() as cursor:
-        cursor.execute(ASK, {"stores": store_ids, "number": trade_number, "by": by_id})
+        cursor.execute(ASK, values)
         asked: int = cursor.rowcount
     return asked
 
 
-def settle(*, collection_id: int) -> None:
+def settle(*, collection_id: int, today: date) -> None:
     """Say that AlipayHK has the store as the registry says."""
     with connection.cursor() as cursor:
-        cursor.execute(SETTLE, [collection_id])
+        cursor.execute(SETTLE, {"id": collection_id, "today": today})
 
 
 def ready() -> list[Ready]:
@@ -225,14 +234,14 @@ def take_probe(credential_id: int) -> bool:
         return bool(cursor.rowcount)
 
 
-def claim(*, limit: int, by_pms: list[int], by_number: list[int]) -> list[Claimed]:
+def claim(*, limit: int, by_pms: list[int], by_number: list[int], today: date) -> list[Claimed]:
     """Lease up to `limit` due stores of these credentials, the longest due first."""
-    return _claim(CLAIM_DUE, {"limit": limit, "by_pms": by_pms, "by_number": by_number})
+    return _claim(CLAIM_DUE, {"limit": limit, "by_pms": by_pms, "by_number": by_number, "today": today})
 
 
-def claim_uncertain(*, credential_id: int) -> list[Claimed]:
+def claim_uncertain(*, credential_id: int, today: date) -> list[Claimed]:
     """Lease the due stores of a credential of which nobody knows whether AlipayHK has them."""
-    return _claim(CLAIM_UNCERTAIN, {"credential_id": credential_id})
+    return _claim(CLAIM_UNCERTAIN, {"credential_id": credential_id, "today": today})
 
 
 def renew(claimed: list[Claimed]) -> None:

@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from alipayhk import collection_coverage, collection_story, confirmations, stores, tasks
 from alipayhk.collection_setup import CannotCollect
 from alipayhk.models import ConfirmationRun, ListedStore, StoreCollection
-from alipayhk.stores import Asked, LabelTaken, NothingToTake, NumberRefused
+from alipayhk.stores import Asked, LabelTaken, NothingToTake, NotTaken, NumberRefused
 from pms import clock, formats, scoping
 from pms.filters import OpenFilter
 from pms.models import Mall, Store
@@ -61,6 +61,8 @@ def _take(request: HttpRequest, row: StoreCollection) -> object:
         raise Refused(_("Nothing of this can be taken over; send ours instead.")) from error
     except LabelTaken as error:
         raise Refused(NO_LABEL) from error
+    except NotTaken as error:
+        raise Refused(str(error)) from error
     return _("The registry says what AlipayHK says now. The change is in the store's history.")
 
 
@@ -242,10 +244,13 @@ def _add(request: HttpRequest, listed: ListedStore) -> object:
     label = request.POST.get("typed", "").strip()
     if not label:
         raise Refused(_("Enter the PMS label under which payments name this store."))
+    seen = scoping.sight_of(request).mall_ids
     try:
-        stores.add(listed=listed, pms_label=label, by=login_of(request), now=clock.now())
+        stores.add(listed=listed, pms_label=label, seen_malls=seen, by=login_of(request), now=clock.now())
     except LabelTaken as error:
         raise Refused(NO_LABEL) from error
+    except NotTaken as error:
+        raise Refused(str(error)) from error
     return _("It is in the registry now; give it its second name, category and place there.")
 
 

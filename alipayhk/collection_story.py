@@ -35,6 +35,9 @@ FAULTS = {
     "REPEATED_PAGE": gettext_lazy(
         "AlipayHK answers different pages with the same stores; nothing was said of the missing ones."
     ),
+    "EMPTY_NOW": gettext_lazy(
+        "AlipayHK lists nothing where it listed stores before; nothing was said of the missing ones."
+    ),
     "ENDLESS": gettext_lazy("AlipayHK's list does not end; nothing was said of the missing ones."),
     "COUNTS_FROM_ZERO": gettext_lazy(
         "AlipayHK counts pages from 0; set this up at the credential. All stores were read."

@@ -6,7 +6,7 @@ nothing of what it did not see.
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection
@@ -14,12 +14,13 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
-from alipayhk import client, collection_setup, store_comparison, store_list
+from alipayhk import client, collection_setup, store_comparison, store_days, store_list
 from alipayhk.collection_setup import CannotCollect
 from alipayhk.models import ConfirmationRun, ListedStore, StoreCollection
 from alipayhk.store_comparison import Difference, Match, Ours, Theirs
 from alipayhk.store_list import Reading, ReadingBroke, Source
 from alipayhk.store_payloads import Line, Triple
+from pms.clock import HONG_KONG
 from pms.models import Mall, Store, User
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ alarm = logging.getLogger("loyalty.alarm")
 
 # Longer than a page ever takes with all its tries: a run without progress for so long has lost its worker.
 LOST_AFTER = timedelta(seconds=60)
+# In Hong Kong; as the timetable has it.
+NIGHTLY = time(2, 11)
 State = ConfirmationRun.State
 Standing = StoreCollection.State
 
@@ -49,6 +52,15 @@ def ask(*, mall: Mall, by: User | None, now: datetime) -> ConfirmationRun:
         return moving.get()
 
 
+def ask_of_the_night(*, mall: Mall, now: datetime) -> None:
+    """Once a night, however often the message of the night is delivered; a reading asked for since then will do."""
+    local = now.astimezone(HONG_KONG)
+    night = datetime.combine(local.date(), NIGHTLY, tzinfo=HONG_KONG)
+    since = night if local >= night else night - timedelta(days=1)
+    if not ConfirmationRun.objects.filter(mall=mall, asked_at__gte=since).exists():
+        ask(mall=mall, by=None, now=now)
+
+
 def waiting(*, now: datetime) -> list[int]:
     """Readings that nobody began, or whose worker died."""
     lost = Q(state=State.WAITING) | Q(state=State.RUNNING, moved_at__lt=now - LOST_AFTER)
@@ -66,6 +78,7 @@ def work(*, run_id: int, clock: Callable[[], datetime]) -> None:
         for lines in store_list.pages(source, reading):
             _keep(run, lines, now=clock())
             _move(run, reading, now=clock())
+        _doubt(run, reading)
         _conclude(run, reading, now=clock())
     except (ReadingBroke, CannotCollect) as error:
         _break(run, reading, error.code, now=clock())
@@ -119,15 +132,22 @@ def _break(run: ConfirmationRun, reading: Reading, code: str, *, now: datetime) 
     _end(run, reading, State.BROKEN, code, now=now)
 
 
+def _doubt(run: ConfirmationRun, reading: Reading) -> None:
+    """An answer without a list looks like an empty list: a mall does not lose all its stores in a night."""
+    known = ListedStore.objects.filter(mall=run.mall).exclude(state=ListedStore.State.GONE)
+    if reading.is_whole and not reading.found_rows and known.exists():
+        reading.is_whole, reading.fault = False, "EMPTY_NOW"
+
+
 @atomic
 def _conclude(run: ConfirmationRun, reading: Reading, *, now: datetime) -> None:
     """Compare the registry with the list; what a reading did not see counts only if it saw the whole."""
     listed = list(ListedStore.objects.select_for_update().filter(mall=run.mall, seen_run=run).order_by("pk"))
-    stores = list(Store.objects.filter(mall=run.mall, merged_into=None).order_by("pk"))
+    stores = list(store_days.placed([run.mall], now=now).filter(merged_into=None).order_by("pk"))
     pairs = store_comparison.match(
         [_ours(store, run.mall) for store in stores], [_theirs(one) for one in listed]
     )
-    _judge_listed(run, listed, pairs, is_whole=reading.is_whole)
+    _judge_listed(run, listed, pairs, is_whole=reading.is_whole, now=now)
     _judge_stores(run, [store.pk for store in stores], pairs, is_whole=reading.is_whole, now=now)
     if reading.fault:
         alarm.warning("the list of stores of %s is odd: %s", run.mall.tag, reading.fault)
@@ -135,9 +155,9 @@ def _conclude(run: ConfirmationRun, reading: Reading, *, now: datetime) -> None:
 
 
 def _judge_listed(
-    run: ConfirmationRun, listed: list[ListedStore], pairs: list[Match], *, is_whole: bool
+    run: ConfirmationRun, listed: list[ListedStore], pairs: list[Match], *, is_whole: bool, now: datetime
 ) -> None:
-    ours = {pair.theirs.key: pair.ours.key for pair in pairs} | _elsewhere(run.mall, listed)
+    ours = {pair.theirs.key: pair.ours.key for pair in pairs} | _elsewhere(run.mall, listed, now=now)
     values: dict[str, Any] = {
         "ids": [one.pk for one in listed],
         "ours": [ours.get(one.pk) for one in listed],
@@ -150,9 +170,9 @@ def _judge_listed(
         unseen.update(state=ListedStore.State.GONE, ours=None)
 
 
-def _elsewhere(mall: Mall, listed: list[ListedStore]) -> dict[int, int]:
+def _elsewhere(mall: Mall, listed: list[ListedStore], *, now: datetime) -> dict[int, int]:
     """Stores that the registry has in another mall of the group: known, and that mall's own list speaks for them."""
-    others = Store.objects.filter(group_id=mall.group_id, merged_into=None).exclude(mall=mall)
+    others = store_days.elsewhere(mall, now=now).filter(merged_into=None)
     known = {
         (partner, merchant, store): pk
         for pk, partner, merchant, store in others.values_list("pk", "partner_id", "merchant_id", "store_id")

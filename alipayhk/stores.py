@@ -5,19 +5,21 @@ Asking only writes the wish down; `drain` is the only way out, `confirmations` t
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from django.db import IntegrityError
 from django.db.models import Count, Q, QuerySet
 from django.db.transaction import atomic
+from django.utils.translation import gettext_lazy as _
 
-from alipayhk import collection_drain, collection_queue, collection_setup
+from alipayhk import collection_drain, collection_queue, collection_setup, store_days, unknown_stores
 from alipayhk.models import ListedStore, StoreCollection
-from pms import registry
-from pms.clock import HONG_KONG
+from pms import registry, store_rows
 from pms.models import Mall, Store, StoreChange, User
+from pms.store_history import Moves
+from pms.table_files import Line
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,14 @@ Source = StoreChange.Source
 ONLY_AT_ALIPAYHK = ListedStore.State.ONLY_AT_ALIPAYHK
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-LONGEST = {"partner_id": 64, "merchant_id": 64, "store_id": 64, "name_en": 128, "name_zh": 128}
+# The columns of a store file that say the same: what may not be in a file is not taken from AlipayHK either.
+COLUMNS = {"partner_id": "partner_id", "merchant_id": "merchant_id", "store_id": "store_id"} | {
+    "name_en": "store_name", "name_zh": "store_name_zh",
+}  # fmt: skip
+
+WAITS_ELSEWHERE = _(
+    "Payments under this label wait in a mall that you do not see; ask somebody who sees the whole group."
+)
 
 
 class NumberRefused(Exception):
@@ -39,6 +48,10 @@ class NothingToTake(Exception):
 
 class LabelTaken(Exception):
     """Another store of the group has this PMS label, or these IDs."""
+
+
+class NotTaken(Exception):
+    """The registry cannot hold what AlipayHK lists; the message says which part, and why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,11 +94,6 @@ class Standing:
     collection: StoreCollection | None = None
 
 
-def live(*, now: datetime) -> Q:
-    """The stores that a mall has now: neither merged into others nor closed."""
-    return Q(merged_into=None) & (Q(closed_date=None) | Q(closed_date__gte=_day(now)))
-
-
 @atomic
 def ask(*, stores: Iterable[Store], trade_number: str = "", by: User | None, now: datetime) -> Asked:
     """Have AlipayHK collect these stores of one mall, at once and from the first attempt.
@@ -94,7 +102,8 @@ def ask(*, stores: Iterable[Store], trade_number: str = "", by: User | None, now
     with what the mall's setup lacks, or NumberRefused, and then nothing is written.
     """
     chosen = list(stores)
-    for mall in {store.mall_id: store.mall for store in chosen}.values():
+    moves, today = Moves(chosen), store_days.day_of(now)
+    for mall in Mall.objects.filter(pk__in={moves.mall_id_on(store, today) for store in chosen}):
         setup = collection_setup.of(mall)
         collection_setup.check(setup, by_pms=not trade_number, by_number=bool(trade_number))
     if trade_number and (len(chosen) != 1 or not _NUMBER.fullmatch(trade_number)):
@@ -104,21 +113,23 @@ def ask(*, stores: Iterable[Store], trade_number: str = "", by: User | None, now
     StoreCollection.objects.bulk_create(
         [StoreCollection(store_id=pk) for pk in sorted(fit)], ignore_conflicts=True
     )
-    count = collection_queue.ask(store_ids=fit, trade_number=trade_number, by_id=by.pk if by else None)
+    count = collection_queue.ask(
+        store_ids=fit, trade_number=trade_number, by_id=by.pk if by else None, today=today
+    )
     log.info("%d stores are to be collected, asked by %s", count, by or "the command line")
     return Asked(count=count, left_out=left_out)
 
 
 def unsent(mall: Mall, *, now: datetime) -> QuerySet[Store]:
     """Stores of the mall that AlipayHK has not taken, and that are not on their way."""
-    found = Store.objects.select_related("mall").filter(live(now=now), mall=mall)
+    found = store_days.live([mall], now=now)
     is_known = Q(collection__state__in=(State.SENT, State.CONFIRMED, State.DIFFERS))
     return found.exclude(is_known & Q(collection__vanished_at=None)).exclude(collection__due_at__isnull=False)
 
 
 def notice_changes(*, now: datetime) -> int:
     """Give new stores their place, and send again what was sent and has changed; returns how many changed."""
-    return collection_queue.notice(today=_day(now))
+    return collection_queue.notice(today=store_days.day_of(now))
 
 
 def drain(*, clock: Callable[[], datetime]) -> int:
@@ -129,7 +140,7 @@ def drain(*, clock: Callable[[], datetime]) -> int:
 def coverage(malls: Iterable[Mall | int], *, now: datetime) -> Coverage:
     """Over these malls; closed and merged stores count for nothing."""
     ids = [mall.pk if isinstance(mall, Mall) else mall for mall in malls]
-    stores = Store.objects.filter(live(now=now), mall__in=ids)
+    stores = store_days.live(ids, now=now)
     of_state = {state: Count("pk", filter=Q(collection__state=state)) for state in State.values}
     found = stores.aggregate(
         total=Count("pk"),
@@ -150,7 +161,7 @@ def coverage(malls: Iterable[Mall | int], *, now: datetime) -> Coverage:
 
 def standings(mall: Mall, *, now: datetime) -> Sequence[Standing]:
     """Every store of the mall by its label, then those that only AlipayHK lists."""
-    stores = Store.objects.filter(live(now=now), mall=mall).select_related("collection").order_by("pms_label")
+    stores = store_days.live([mall], now=now).select_related("collection").order_by("pms_label")
     only_there = ListedStore.objects.filter(mall=mall, state=ONLY_AT_ALIPAYHK).order_by("store_name", "pk")
     ours = [_standing(store) for store in stores]
     theirs = [Standing(store=None, listed=one, state=ONLY_AT_ALIPAYHK.value) for one in only_there]
@@ -159,7 +170,7 @@ def standings(mall: Mall, *, now: datetime) -> Sequence[Standing]:
 
 @atomic
 def take_theirs(*, collection: StoreCollection, by: User | None, now: datetime) -> Store:
-    """Write what AlipayHK lists into the registry: name and IDs. Raises NothingToTake or LabelTaken."""
+    """Write what AlipayHK lists into the registry: name and IDs. Raises NothingToTake, NotTaken, LabelTaken."""
     row = StoreCollection.objects.select_for_update().get(pk=collection.pk)
     store = Store.objects.select_for_update().get(pk=row.store_id)
     changes = _theirs(store, row.differences)
@@ -170,22 +181,38 @@ def take_theirs(*, collection: StoreCollection, by: User | None, now: datetime) 
             registry.change(store=store, fields=changes, source=Source.WALLET, by=by, now=now)
     except IntegrityError as error:
         raise LabelTaken(LabelTaken.__doc__) from error
-    collection_queue.settle(collection_id=row.pk)
+    except registry.StoreRefused as error:
+        raise NotTaken(str(registry.REFUSALS[error.code])) from error
+    collection_queue.settle(collection_id=row.pk, today=store_days.day_of(now))
     store.refresh_from_db()
     return store
 
 
 @atomic
-def add(*, listed: ListedStore, pms_label: str, by: User | None, now: datetime) -> Store:
-    """Take a store that only AlipayHK has into the registry, under the label its notices use. Raises LabelTaken."""
+def add(
+    *,
+    listed: ListedStore,
+    pms_label: str,
+    seen_malls: Collection[int] | None = None,
+    by: User | None,
+    now: datetime,
+) -> Store:
+    """Take a store that only AlipayHK has into the registry, under the label its notices use.
+
+    Payments that wait under the label are awarded there, so they must be of malls that `by` sees, where those are
+    given. Raises LabelTaken, or NotTaken.
+    """
     row = ListedStore.objects.select_for_update().select_related("mall").get(pk=listed.pk)
     if row.state not in (ONLY_AT_ALIPAYHK, ListedStore.State.IGNORED):
         raise LabelTaken(LabelTaken.__doc__)
-    name = (row.store_name or row.merchant_name or pms_label)[: LONGEST["name_en"]]
-    ids = {
-        field: getattr(row, field)[: LONGEST[field]] for field in ("partner_id", "merchant_id", "store_id")
-    }
-    fields = {"pms_label": pms_label, "name_en": name, "name_zh": name, **ids}
+    name = row.store_name or row.merchant_name or pms_label
+    cells = {"pms_label": pms_label, "store_name": name, "store_name_zh": name}
+    fields = _read(
+        cells | {field: getattr(row, field) for field in ("partner_id", "merchant_id", "store_id")}
+    )
+    waiting = unknown_stores.waiting(group_id=row.mall.group_id, name=fields["pms_label"])
+    if seen_malls is not None and waiting.exclude(mall__in=seen_malls).exists():
+        raise NotTaken(str(WAITS_ELSEWHERE))
     try:
         with atomic():
             store = registry.create(mall=row.mall, fields=fields, source=Source.WALLET, by=by, now=now)
@@ -209,24 +236,28 @@ def _standing(store: Store) -> Standing:
 
 
 def _unfit(store: Store, trade_number: str, now: datetime) -> str:
-    if store.merged_into_id or (store.closed_date and store.closed_date < _day(now)):
+    if store.merged_into_id or (store.closed_date and store.closed_date < store_days.day_of(now)):
         return "CLOSED"
     return "" if trade_number or (store.merchant_id and store.store_id) else "NO_TRIPLE"
 
 
 def _theirs(store: Store, differences: Iterable[dict[str, str]]) -> dict[str, str]:
     """All differences, if the registry has a place for each. A name goes where its script belongs."""
-    found = {}
+    found: dict[str, str] = {}
     for one in differences:
         field, value = one["field"], one["theirs"]
         if field == "mall_label":
             return {}
         if field == "store_name":
             field = "name_zh" if _CHINESE.search(value) else "name_en"
-        if field in LONGEST and value and getattr(store, field) != value:
-            found[field] = value[: LONGEST[field]]
+        if field in COLUMNS and value and getattr(store, field) != value:
+            found |= _read({COLUMNS[field]: value})
     return found
 
 
-def _day(now: datetime) -> date:
-    return now.astimezone(HONG_KONG).date()
+def _read(cells: dict[str, str]) -> dict[str, str]:
+    """The store's fields. Nothing is cut: a shortened ID is another store's."""
+    row = store_rows.read(Line(number=1, cells=cells))
+    if row.faults:
+        raise NotTaken("; ".join(f"{fault.column}: {fault}" for fault in row.faults))
+    return row.fields

@@ -152,10 +152,9 @@ def confirm_stores() -> None:
 
 @shared_task(name="alipayhk.tasks.confirm_every_mall")  # type: ignore[untyped-decorator]
 def confirm_every_mall() -> None:
-    """The reading of the night: every mall that collects."""
+    """Ask for the reading of the night of every mall that collects; `confirm_stores` reads."""
     malls = Mall.objects.filter(
         credentials__in=CollectionSetup.objects.filter(is_on=True).values("credential")
     )
     for mall in malls.distinct().order_by("pk"):
-        confirmations.ask(mall=mall, by=None, now=clock.now())
-    confirm_stores()
+        confirmations.ask_of_the_night(mall=mall, now=clock.now())

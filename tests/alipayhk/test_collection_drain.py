@@ -11,6 +11,7 @@ from alipayhk import collection_queue, collection_results, stores
 from alipayhk.models import CollectionCall, StoreCollection
 from pms import clock
 from pms.models import Store
+from tests import factories
 from tests.alipayhk import collecting
 from tests.alipayhk.collecting import Collector, new_collector
 from tests.alipayhk.gateway import Gateway
@@ -66,7 +67,9 @@ def test_a_store_that_changes_in_flight_is_sent_once_more_as_it_is_now(committed
 def test_an_answer_that_comes_after_its_lease_changes_nothing_but_is_kept(collector: Collector) -> None:
     store = collector.store()
     collector.ask(store)
-    [claimed] = collection_queue.claim(limit=1, by_pms=[collector.credential.pk], by_number=[])
+    [claimed] = collection_queue.claim(
+        limit=1, by_pms=[collector.credential.pk], by_number=[], today=factories.MOMENT.date()
+    )
     collecting.hurry(store)
     collector.drain()
     before = vars(collecting.row(store))

@@ -272,6 +272,77 @@ def test_what_another_store_has_is_not_taken(collector: Collector) -> None:
     assert collecting.row(store).state == "DIFFERS"
 
 
+@pytest.mark.parametrize(
+    ("field", "theirs"),
+    [
+        ("merchant_id", "2" * 65),
+        ("store_id", "=S-1"),
+        ("partner_id", "20\u202e30"),
+        ("store_name", "E" * 129),
+    ],
+)
+def test_what_the_registry_cannot_hold_is_refused_and_not_cut(
+    collector: Collector, field: str, theirs: str
+) -> None:
+    row = factories.StoreCollectionFactory.create(
+        state="DIFFERS", differences=[{"field": field, "ours": "", "theirs": theirs}]
+    )
+
+    with pytest.raises(stores.NotTaken, match=field):
+        stores.take_theirs(collection=row, by=None, now=clock.now())
+
+    assert StoreChange.objects.count() == 0
+    assert collecting.row(row.store).state == "DIFFERS"
+
+
+def test_a_merged_store_takes_nothing(collector: Collector) -> None:
+    row = factories.StoreCollectionFactory.create(
+        store=collector.store(merged_into=collector.store()),
+        state="DIFFERS",
+        differences=[{"field": "store_name", "ours": "", "theirs": "Echo"}],
+    )
+
+    with pytest.raises(stores.NotTaken, match="merged"):
+        stores.take_theirs(collection=row, by=None, now=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("listed", "label"),
+    [
+        ({"merchant_id": "2" * 65}, "PMS-ECHO"),
+        ({"store_name": "E" * 129}, "PMS-ECHO"),
+        ({}, "P" * 129),
+        ({}, "PMS\x00"),
+        ({}, "=PMS"),
+    ],
+)
+def test_what_a_store_file_may_not_say_is_not_added(
+    collector: Collector, listed: dict[str, str], label: str
+) -> None:
+    row = factories.ListedStoreFactory.create(mall=collector.mall, **listed)
+
+    with pytest.raises(stores.NotTaken):
+        stores.add(listed=row, pms_label=label, by=None, now=clock.now())
+
+    assert Store.objects.count() == 0
+    assert collector.listed() == {row.store_id: "ONLY_AT_ALIPAYHK"}
+
+
+def test_a_list_that_is_suddenly_empty_is_not_believed(collector: Collector) -> None:
+    chosen = filled(collector, 2)
+    collector.confirm()
+    for store in chosen:
+        collector.gateway.twin.stores.remove(
+            client_id=collector.credential.client_id, store_id=store.store_id
+        )
+
+    run = collector.confirm()
+
+    assert (run.state, run.fault, run.is_whole) == ("DONE", "EMPTY_NOW", False)
+    assert set(collector.states().values()) == {"CONFIRMED"}
+    assert "GONE" not in collector.listed().values()
+
+
 def test_a_wrong_mall_cannot_be_taken(collector: Collector) -> None:
     row = factories.StoreCollectionFactory.create(
         state="DIFFERS", differences=[{"field": "mall_label", "ours": "1", "theirs": "2"}]
@@ -303,6 +374,28 @@ def test_a_store_only_alipayhk_has_joins_the_registry_or_is_ignored(collector: C
     with pytest.raises(stores.LabelTaken):
         stores.add(listed=second, pms_label="PMS-ECHO", by=None, now=clock.now())
     assert collector.listed()["X-2"] == "IGNORED"
+
+
+def test_what_the_list_confirmed_stays_confirmed_when_changes_are_noticed(collector: Collector) -> None:
+    collector.put(merchant_id="2160", store_id="X-1", store_name="Echo")
+    [known] = filled(collector, 1)
+    differing = collector.store()
+    collector.put_ours(differing, store_name="Harbour Dumplings")
+    collector.confirm()
+    listed = ListedStore.objects.get(mall=collector.mall, store_id="X-1")
+    added = stores.add(listed=listed, pms_label="PMS-ECHO", by=None, now=clock.now())
+
+    stores.notice_changes(now=clock.now())
+    once = collector.states()
+    stores.notice_changes(now=clock.now())
+
+    wanted = {known.pms_label: "CONFIRMED", "PMS-ECHO": "CONFIRMED", differing.pms_label: "DIFFERS"}
+    assert once == collector.states() == wanted
+    assert collecting.row(differing).differences != []
+    assert list(stores.unsent(collector.mall, now=clock.now())) == []
+    Store.objects.filter(pk=added.pk).update(name_en="Foxtrot")
+    stores.notice_changes(now=clock.now())
+    assert collecting.row(added).state == "NOT_SENT"
 
 
 def test_a_store_of_another_mall_of_the_group_is_known(collector: Collector) -> None:

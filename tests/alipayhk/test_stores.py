@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from alipayhk import collection_queue, stores
+from alipayhk import collection_queue, store_days, stores
 from alipayhk.collection_setup import CannotCollect
 from alipayhk.models import CollectionCall, CollectionSetup, StoreCollection
 from pms import clock
@@ -218,7 +218,9 @@ def test_a_worker_that_died_leaves_a_store_to_be_looked_for(collector: Collector
     store, other = collector.store(), collector.store()
     collector.ask(store, other)
     ready = [collector.credential.pk]
-    first = collection_queue.claim(limit=1, by_pms=ready, by_number=ready)
+    first = collection_queue.claim(
+        limit=1, by_pms=ready, by_number=ready, today=store_days.day_of(clock.now())
+    )
     collector.put_ours(store)
     lost = Store.objects.get(collection=first[0].collection_id)
 

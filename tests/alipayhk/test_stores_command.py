@@ -2,14 +2,19 @@
 
 import io
 import json
+import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 
-from alipayhk import tasks
+from alipayhk import confirmations, tasks
 from alipayhk.models import CollectionSetup, ConfirmationRun, StoreCollection
+from loyalty.celery import TIMETABLE
+from pms import clock
+from pms.clock import HONG_KONG
 from tests import factories
 from tests.alipayhk import collecting
 from tests.alipayhk.collecting import Collector
@@ -155,11 +160,46 @@ def test_the_night_reads_every_mall_that_collects(collector: Collector) -> None:
     off = factories.CollectionSetupFactory.create(is_on=False)
 
     tasks.collect_stores()
-    tasks.confirm_every_mall()
+    for _ in range(2):
+        tasks.confirm_every_mall()
+        tasks.confirm_stores()
 
     assert collecting.row(store).state == "CONFIRMED"
     assert list(ConfirmationRun.objects.values_list("mall", "state")) == [(collector.mall.pk, "DONE")]
     assert not ConfirmationRun.objects.filter(mall=off.credential.mall).exists()
+
+
+def test_the_night_asks_once_however_often_it_is_told(collector: Collector) -> None:
+    night = datetime(2026, 11, 22, 2, 11, tzinfo=HONG_KONG)
+    asked = []
+
+    for now in (night, night + timedelta(hours=9), night + timedelta(hours=23), night + timedelta(days=1)):
+        confirmations.ask_of_the_night(mall=collector.mall, now=now)
+        asked.append(ConfirmationRun.objects.count())
+        ConfirmationRun.objects.update(state="DONE", ended_at=now)
+
+    assert asked == [1, 1, 1, 2]
+    every_night = TIMETABLE["confirm the stores of every mall"][1]
+    assert (every_night.hour, every_night.minute) == (
+        {confirmations.NIGHTLY.hour},
+        {confirmations.NIGHTLY.minute},
+    )
+
+
+def test_confirm_waits_for_the_worker_that_reads_already(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = factories.ConfirmationRunFactory.create(
+        mall=collector.mall, state="RUNNING", moved_at=clock.now(), found_rows=7
+    )
+    rows = ConfirmationRun.objects.filter(pk=run.pk)
+    monkeypatch.setattr(time, "sleep", lambda _: rows.update(state="DONE", ended_at=clock.now()))
+
+    ran = stores("confirm", "--mall", collector.mall.tag, "--json")
+
+    told = json.loads(ran.out)["run"]
+    assert (ran.status, told["state"], told["found"]) == (0, "DONE", 7)
+    assert collector.queries() == []
 
 
 def test_new_stores_of_a_mall_that_is_set_up_appear_by_themselves(collector: Collector) -> None:

@@ -1,1 +1,1 @@
-"""The parts of `./run manage stores`, a module each: `HELP`, `add_arguments(parser)` and `run(command, options)`."""
+"""The parts of `./run manage stores`, a module each: `HELP`, `add_arguments(parser)`, `handle(command, **options)`."""

@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from alipayhk import stores
+from alipayhk import store_days, stores
 from alipayhk.collection_setup import CannotCollect
 from alipayhk.models import StoreCollection
 from alipayhk.stores import NumberRefused
@@ -59,7 +59,8 @@ def _chosen(command: OperatorCommand, mall: Mall, *, store: str, labels: str) ->
     except (OSError, UnicodeDecodeError) as error:
         command.refuse(f"--labels: {labels} cannot be read: {type(error).__name__}.")
     names = [label for label in dict.fromkeys(line.strip() for line in wanted) if label]
-    found = Store.objects.select_related("mall").filter(mall=mall, pms_label__in=names).order_by("pms_label")
+    of_mall = store_days.placed([mall], now=clock.now())
+    found = of_mall.filter(pms_label__in=names).order_by("pms_label")
     missing = sorted(set(names) - {one.pms_label for one in found})
     if missing:
         command.refuse(f"{mall.tag} has no store {', '.join(missing[:10])}.")

@@ -1,6 +1,7 @@
 """`stores confirm --mall TAG [--json]`: reads AlipayHK's list of a mall and says of each store where it stands."""
 
 import json
+import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -11,6 +12,7 @@ from pms import clock
 from pms.models import Mall
 from pms.operator_command import OperatorCommand
 
+LOOK_AGAIN_SECONDS = 0.5
 HELP = (
     "read which stores AlipayHK has, and say of each NOT_SENT, SENT, CONFIRMED, DIFFERS or ONLY_AT_ALIPAYHK"
 )
@@ -26,12 +28,21 @@ def handle(command: OperatorCommand, *, mall: str, as_json: bool, **_: Any) -> N
     if found is None:
         command.refuse(f"--mall: there is no mall {mall}.")
     run = confirmations.ask(mall=found, by=None, now=clock.now())
-    confirmations.work(run_id=run.pk, clock=clock.now)
-    run.refresh_from_db()
+    _read(run)
     told = _told(run, found)
     command.stdout.write(json.dumps(told, ensure_ascii=False) if as_json else _text(told))
     if run.state != ConfirmationRun.State.DONE:
         command.refuse(f"The list was not read to its end: {run.fault or run.state}.", status=1)
+
+
+def _read(run: ConfirmationRun) -> None:
+    """Until it is over; one that a worker reads already is waited for, and taken over if that worker dies."""
+    while True:
+        confirmations.work(run_id=run.pk, clock=clock.now)
+        run.refresh_from_db()
+        if not run.is_moving:
+            return
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _told(run: ConfirmationRun, mall: Mall) -> dict[str, Any]:
