@@ -164,6 +164,11 @@ class Store(models.Model):
     def __str__(self) -> str:
         return f"{self.code or self.pms_label} {self.name_en} {self.name_zh}"
 
+    @property
+    def merged_ids(self) -> tuple[int, ...]:
+        """The stores that were merged into this one. Many are asked with `merged` prefetched."""
+        return tuple(one.pk for one in self.merged.all())
+
     def is_open_on(self, day: date) -> bool:
         """Whether purchases of this day, in Hong Kong, can earn here: from the first day to the last."""
         return (self.opened_date or day) <= day <= (self.closed_date or day)

@@ -86,6 +86,7 @@ class Found(NamedTuple):
     block_score: int | None
     is_store_open: bool | None
     store_excluded_tenders: list[str] | None
+    store_merged_ids: list[int]
     is_locked: bool | None
 
 
@@ -172,6 +173,7 @@ SELECT asked.place, program.id, program.joining_grace_days, program.manual_windo
        store.merchant_id, program.duplicate_flag_score, program.duplicate_hold_score, program.duplicate_block_score,
        store.is_open, CASE WHEN store.excluded_tenders <> '[]'
            THEN array(SELECT jsonb_array_elements_text(store.excluded_tenders)) END,
+       array(SELECT merged.id FROM pms_store merged WHERE merged.merged_into_id = store.id),
        {LOCKS}
 FROM {ASKED}
 JOIN program ON program.group_id = asked.group_id
