@@ -332,7 +332,8 @@ def _settle_conflicts(rows: Collection[Row], *, group_id: int) -> None:
         column = "receipt_number" if row.kind == "RECEIPT" else f"{row.kind.lower()}_number"
         same = Transaction.objects.filter(
             **{f"{column}__iexact": row.number}, group_id=group_id, store__in=stores,
-            member=row.member_id, amount_cents=row.amount_cents or 0, paid_at=_paid(row), channel=Transaction.Channel.IMPORT,
+            member=row.member_id, amount_cents=row.amount_cents or 0, paid_at=_paid(row),
+            channel=Transaction.Channel.IMPORT,
         )  # fmt: skip
         recorded = same.order_by("pk").first()
         if recorded:
