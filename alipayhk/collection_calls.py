@@ -92,7 +92,7 @@ def _body(claimed: Claimed, setup: CollectionSetup) -> bytes:
     return store_payloads.save_by_pms_body(
         way=setup.way_by_pms,
         triple=claimed.triple,
-        merchant_name=claimed.name,
+        merchant_name=claimed.merchant_name,
         store_name=claimed.name,
         **labels,
     )

@@ -28,11 +28,13 @@ _CONTENT = f"""
     LEFT JOIN LATERAL (
         SELECT c.id, k.names FROM alipayhk_credential c JOIN alipayhk_collectionsetup k ON k.credential_id = c.id
         WHERE c.mall_id = m.id AND k.is_on ORDER BY c.id DESC LIMIT 1) k ON true
-    CROSS JOIN LATERAL (SELECT CASE WHEN k.names = 'CHINESE' THEN s.name_zh ELSE s.name_en END AS shown) n
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.names = 'CHINESE' THEN s.name_zh ELSE s.name_en END AS shown) l
+    CROSS JOIN LATERAL (SELECT l.shown, coalesce(nullif(s.merchant_name, ''), l.shown) AS merchant) n
 """  # noqa: S608 - constants only
 _MARK = """encode(sha256(convert_to(CASE WHEN {number} <> ''
     THEN concat_ws(chr(31), 'NUMBER', g.label, m.label, {number})
-    ELSE concat_ws(chr(31), 'PMS', g.label, m.label, s.partner_id, s.merchant_id, s.store_id, n.shown)
+    ELSE concat_ws(chr(31), 'PMS', g.label, m.label, s.partner_id, s.merchant_id, s.store_id, n.shown,
+        nullif(n.merchant, n.shown))
     END, 'UTF8')), 'hex')"""
 
 INSERT_MISSING = f"""
@@ -108,7 +110,7 @@ UPDATE alipayhk_storecollection u SET
     called_at = statement_timestamp(), wanted_mark = {_MARK.format(number="u.trade_number")}
 FROM due, ({_CONTENT}) WHERE u.id = due.id AND s.id = u.store_id AND {_OF_ITS_MALL}
 RETURNING u.id, u.lease, u.attempts, u.wanted_mark, u.credential_id, u.called_at, u.trade_number,
-    s.partner_id, s.merchant_id, s.store_id, n.shown, g.label, m.label
+    s.partner_id, s.merchant_id, s.store_id, n.shown, n.merchant, g.label, m.label
 """  # noqa: S608
 
 CLAIM_UNCERTAIN = f"""
@@ -126,7 +128,7 @@ UPDATE alipayhk_storecollection u SET
     wanted_mark = {_MARK.format(number="u.trade_number")}
 FROM due, ({_CONTENT}) WHERE u.id = due.id AND s.id = u.store_id AND {_OF_ITS_MALL}
 RETURNING u.id, u.lease, u.attempts, u.wanted_mark, u.credential_id, u.called_at, u.trade_number,
-    s.partner_id, s.merchant_id, s.store_id, n.shown, g.label, m.label
+    s.partner_id, s.merchant_id, s.store_id, n.shown, n.merchant, g.label, m.label
 """  # noqa: S608
 
 RENEW = f"""
@@ -182,6 +184,7 @@ class Claimed:
     trade_number: str
     triple: Triple
     name: str
+    merchant_name: str
     group_label: str
     mall_label: str
 

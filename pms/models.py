@@ -57,6 +57,8 @@ class Mall(models.Model):
         _("PMS identifier code"),
         max_length=128,
         blank=True,
+        default="",
+        db_default="",
         help_text=_("From AlipayHK, to collect stores without the API. Its form is not published."),
     )
 
@@ -97,17 +99,26 @@ class Store(models.Model):
     pms_label = models.CharField(_("PMS label"), max_length=128)
     partner_id = models.CharField(_("partner ID"), max_length=64, blank=True)
     merchant_id = models.CharField(_("merchant ID"), max_length=64, blank=True)
+    merchant_name = models.CharField(
+        _("merchant name"),
+        max_length=128,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("As AlipayHK is to know the merchant. Empty: the store's name is sent."),
+    )
     store_id = models.CharField(_("store ID"), max_length=64, blank=True)
     code = models.CharField(_("store code"), max_length=32, blank=True)
     name_en = models.CharField(_("name (English)"), max_length=128)
     name_zh = models.CharField(_("name (Chinese)"), max_length=128)
     category = models.CharField(_("category"), max_length=32, blank=True)
-    floor = models.CharField(_("floor"), max_length=16, blank=True)
-    unit = models.CharField(_("unit"), max_length=32, blank=True)
+    floor = models.CharField(_("floor"), max_length=16, blank=True, default="", db_default="")
+    unit = models.CharField(_("unit"), max_length=32, blank=True, default="", db_default="")
     is_excluded = models.BooleanField(_("excluded from earning"), default=False)
     excluded_tenders = models.JSONField(
         _("excluded tenders"),
         default=list,
+        db_default=[],
         blank=True,
         help_text=_("Ways to pay that earn nothing here, beside those that the program excludes everywhere."),
     )
@@ -163,6 +174,11 @@ class Store(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code or self.pms_label} {self.name_en} {self.name_zh}"
+
+    @property
+    def merged_ids(self) -> tuple[int, ...]:
+        """The stores that were merged into this one. Many are asked with `merged` prefetched."""
+        return tuple(one.pk for one in self.merged.all())
 
     def is_open_on(self, day: date) -> bool:
         """Whether purchases of this day, in Hong Kong, can earn here: from the first day to the last."""

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.db.transaction import atomic
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -54,6 +55,9 @@ def change(
     *, store: Store, fields: Mapping[str, Any], source: str, by: User | None, now: datetime
 ) -> StoreChange | None:
     """Renaming, suspending and all else but its mall; None if nothing differs."""
+    if "pms_label" in fields:
+        # Before the row, as files have it: the guard of labels would ask for it after.
+        lock_group(store.group)
     locked = _locked(store)
     before = written(locked)
     for name, value in fields.items():
@@ -103,14 +107,17 @@ def move(*, store: Store, to_mall: Mall, moved_date: date, by: User | None, now:
 
 @atomic
 def merge(*, store: Store, into: Store, by: User | None, now: datetime) -> StoreChange:
-    """The two are one shop: labels of the first lead to the other from now on. Its row and its purchases stay."""
-    found = Store.objects.select_for_update(of=("self",)).filter(pk__in={store.pk, into.pk}).order_by("pk")
-    locked = {one.pk: one for one in found}
+    """The two are one shop: labels of the first lead to the other from now on. Its row and its purchases stay.
+
+    What is paid before the survivor's own first day, and was told late, was paid at the first: it is open from theirs.
+    """
+    locked = {one.pk: one for one in lock(Store.objects.filter(pk__in={store.pk, into.pk}))}
     old, survivor = locked[store.pk], locked[into.pk]
     _check_merger(old, survivor)
-    for earlier in Store.objects.select_for_update(of=("self",)).filter(merged_into=old).order_by("pk"):
+    for earlier in lock(Store.objects.filter(merged_into=old)):
         _lead(earlier, survivor, by=by, now=now)
     made = _lead(old, survivor, by=by, now=now)
+    _open_as_early(survivor, old, by=by, now=now)
     store.refresh_from_db()
     return made
 
@@ -124,6 +131,14 @@ def _check_merger(old: Store, survivor: Store) -> None:
         raise StoreRefused("MERGED")
     if survivor.merged_into_id:
         raise StoreRefused("INTO_MERGED")
+
+
+def _open_as_early(survivor: Store, old: Store, *, by: User | None, now: datetime) -> None:
+    before, first = written(survivor), survivor.opened_date
+    if first and (old.opened_date is None or old.opened_date < first):
+        survivor.opened_date = old.opened_date
+        survivor.save(update_fields=["opened_date"])
+        record(store=survivor, before=before, source=Source.MERGE, by=by, now=now)
 
 
 def _lead(store: Store, into: Store, *, by: User | None, now: datetime) -> StoreChange:
@@ -193,6 +208,11 @@ def lock_group(group: MallGroup) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(4103, (%s %% 2147483647)::int)", [group.pk])
 
 
+def lock(stores: QuerySet[Store]) -> list[Store]:
+    """For whoever writes them, in one order for everybody; purchases at these stores go on."""
+    return list(stores.select_for_update(of=("self",), no_key=True).order_by("pk"))
+
+
 def written(store: Store) -> dict[str, Any]:
     """The store's fields as JSON says them."""
     return {name: _plain(getattr(store, name)) for name in FIELDS}
@@ -220,7 +240,7 @@ def _keep(
 
 
 def _locked(store: Store) -> Store:
-    locked = Store.objects.select_for_update(of=("self",)).get(pk=store.pk)
+    [locked] = lock(Store.objects.filter(pk=store.pk))
     if locked.merged_into_id:
         raise StoreRefused("MERGED")
     return locked

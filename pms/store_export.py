@@ -33,7 +33,7 @@ def _cells(store: Store) -> list[str]:
     days = [f"{day:%Y-%m-%d}" if day else "" for day in (store.opened_date, store.closed_date)]
     return [
         mall.label, mall.tag, mall.pms_identifier_code, store.pms_label, store.partner_id, store.merchant_id,
-        store.name_en, store.store_id, store.name_en, store.name_zh, store.code, store.category, store.floor,
+        store.merchant_name, store.store_id, store.name_en, store.name_zh, store.code, store.category, store.floor,
         store.unit, *days, "yes" if store.is_excluded else "no", ", ".join(store.excluded_tenders), store.state,
     ]  # fmt: skip
 

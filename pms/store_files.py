@@ -1,11 +1,14 @@
 """Store lists from files: looked at first, then written whole or not at all. The same file again changes nothing."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db.transaction import atomic
 
 from pms import registry, store_rows, table_files
@@ -25,6 +28,8 @@ class Plan:
     rows: list[Row] = field(default_factory=list)
     new: list[Store] = field(default_factory=list)
     changed: list[Store] = field(default_factory=list)
+    # What would be written: labels with their fields, before and after.
+    differences: list[tuple[str, Any]] = field(default_factory=list)
     is_done: bool = False
 
     @property
@@ -36,13 +41,23 @@ class Plan:
         return len(self.rows) - len(self.faulty) - len(self.new) - len(self.changed)
 
     @property
+    def digest(self) -> str:
+        """Of all that it would write."""
+        words = json.dumps(self.differences, cls=DjangoJSONEncoder, sort_keys=True)
+        return hashlib.sha256(words.encode()).hexdigest()
+
+    @property
     def is_worth_it(self) -> bool:
         return not self.faulty and bool(self.new or self.changed)
 
 
 def check(*, mall: Mall, file: IO[bytes]) -> Plan:
     """Writes nothing. Raises FileRefused for a file that cannot be read at all."""
-    plan = Plan(mall=mall, rows=_rows(file))
+    return _looked_at(mall, _rows(file))
+
+
+def _looked_at(mall: Mall, rows: list[Row]) -> Plan:
+    plan = Plan(mall=mall, rows=rows)
     known = _Known(mall)
     for row in plan.rows:
         known.look(row)
@@ -52,12 +67,22 @@ def check(*, mall: Mall, file: IO[bytes]) -> Plan:
     return plan
 
 
+def run(
+    *, mall: Mall, file: IO[bytes], source: str, by: User | None, now: datetime, digest: str = ""
+) -> Plan:
+    """As checked under the locks of the group and of its stores; a single faulty row, and nothing is written.
+
+    With the `digest` of a plan that somebody was shown, nothing else than that is written.
+    """
+    return _write(mall, _rows(file), source=source, by=by, now=now, digest=digest)
+
+
 @atomic
-def run(*, mall: Mall, file: IO[bytes], source: str, by: User | None, now: datetime) -> Plan:
-    """As checked under the group's lock; a single faulty row, and nothing is written."""
+def _write(mall: Mall, rows: list[Row], *, source: str, by: User | None, now: datetime, digest: str) -> Plan:
     registry.lock_group(mall.group)
-    plan = check(mall=mall, file=file)
-    if plan.faulty:
+    registry.lock(Store.objects.filter(group_id=mall.group_id, pms_label__in={row.label for row in rows}))
+    plan = _looked_at(mall, rows)
+    if plan.faulty or digest not in ("", plan.digest):
         return plan
     registry.save_many(new=plan.new, changed=plan.changed, source=source, by=by, now=now)
     plan.is_done = True
@@ -110,7 +135,7 @@ class _Known:
         if store:
             self._look_at_store(row, store)
         elif row.label in self.mapped:
-            row.refuse("pms_label", "LABEL_MAPPED", _called(self.mapped[row.label]))
+            row.refuse("pms_label", "LABEL_MAPPED", self._called(self.mapped[row.label]))
         self._look_at_triple(row, store)
         if row.fields.get("category", "") not in self.categories | {""}:
             row.refuse("category", "CATEGORY_UNKNOWN", ", ".join(sorted(self.categories - {""}))[:400])
@@ -133,13 +158,13 @@ class _Known:
             row.refuse("store_id", "TRIPLE_DOUBLED", str(self.triples[triple]))
         holder = self.by_triple.get(triple)
         if holder and holder.pms_label != row.label:
-            row.refuse("store_id", "TRIPLE_TAKEN", f"{_called(holder)}, {holder.mall.tag}")
+            row.refuse("store_id", "TRIPLE_TAKEN", self._called(holder))
 
     def _look_at_store(self, row: Row, store: Store) -> None:
         if store.mall_id != self.mall.pk:
-            row.refuse("pms_label", "LABEL_OF_ANOTHER_MALL", store.mall.tag)
+            row.refuse("pms_label", "LABEL_OF_ANOTHER_MALL")
         elif store.merged_into:
-            row.refuse("pms_label", "LABEL_MERGED", _called(store.merged_into))
+            row.refuse("pms_label", "LABEL_MERGED", self._called(store.merged_into))
         opened, closed = (
             row.fields.get(name, getattr(store, name)) for name in ("opened_date", "closed_date")
         )
@@ -147,9 +172,8 @@ class _Known:
         if not is_told and opened and closed and closed < opened:
             row.refuse("last_day", "DAYS_REVERSED")
 
-
-def _called(store: Store) -> str:
-    return store.code or store.pms_label
+    def _called(self, store: Store) -> str:
+        return store_rows.called(store, self.mall)
 
 
 def _plan(plan: Plan, row: Row, store: Store | None) -> None:
@@ -159,14 +183,17 @@ def _plan(plan: Plan, row: Row, store: Store | None) -> None:
             k: v for k, v in row.fields.items() if v or k != "name_zh"
         }
         plan.new.append(Store(group_id=plan.mall.group_id, mall=plan.mall, **names))
+        plan.differences.append((row.label, names))
         return
     differing = {name: value for name, value in row.fields.items() if getattr(store, name) != value}
     if "name_zh" in differing and not differing["name_zh"]:
         del differing["name_zh"]
+    if not differing:
+        return
+    plan.differences.append((row.label, {k: [getattr(store, k), v] for k, v in differing.items()}))
     for name, value in differing.items():
         setattr(store, name, value)
-    if differing:
-        plan.changed.append(store)
+    plan.changed.append(store)
 
 
 def counts(plan: Plan) -> dict[str, int]:

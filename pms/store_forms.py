@@ -1,6 +1,5 @@
 """The forms of a store: its own fields, a move, a merger, and a file of many."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -21,10 +20,10 @@ class TendersField(forms.CharField):
         return ", ".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> Any:
-        words = sorted({word for word in re.split(r"[,;，、\s]+", (value or "").upper()) if word})
-        if not all(store_rows.WORD.fullmatch(word) for word in words) or len(words) > 50:
-            raise ValidationError(str(store_rows.FAULTS["TENDER_UNREADABLE"]))
-        return words
+        try:
+            return store_rows.tenders(value or "")
+        except store_rows.CellRefused as refused:
+            raise ValidationError(str(store_rows.FAULTS[refused.code])) from refused
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(self.to_python(data) != (initial or []))
@@ -53,7 +52,8 @@ class StoreForm(SteadyForm):
         mapped = StoreMapping.objects.filter(group_id=mall.group_id, label=label, ended_at=None)
         other = mapped.exclude(store=self.instance.pk).select_related("store").first()
         if other:
-            self.add_error("pms_label", f"{store_rows.FAULTS['LABEL_MAPPED']} {other.store}")
+            called = store_rows.called(other.store, mall)
+            self.add_error("pms_label", f"{store_rows.FAULTS['LABEL_MAPPED']} {called}")
         elif self.instance.pk and mapped.exists():
             self.add_error("pms_label", _("This PMS label is mapped to this store already; end that first."))
 

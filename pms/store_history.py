@@ -10,8 +10,8 @@ from pms.models import Mall, Store, StoreMove
 
 # What a store is by its own words; its mall has its own record.
 FIELDS = (
-    "pms_label", "partner_id", "merchant_id", "store_id", "code", "name_en", "name_zh", "category", "floor", "unit",
-    "is_excluded", "excluded_tenders", "opened_date", "closed_date", "state",
+    "pms_label", "partner_id", "merchant_id", "merchant_name", "store_id", "code", "name_en", "name_zh", "category",
+    "floor", "unit", "is_excluded", "excluded_tenders", "opened_date", "closed_date", "state",
 )  # fmt: skip
 DATES = ("opened_date", "closed_date")
 

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from pms import formats
-from pms.models import Store
+from pms.models import Mall, Store
 from pms.table_files import Form, Line
 
 # By column, the store's field; in the order of the workbook that malls and AlipayHK exchange.
@@ -19,6 +19,7 @@ COLUMNS = {
     "pms_label": "pms_label",
     "partner_id": "partner_id",
     "merchant_id": "merchant_id",
+    "merchant_name": "merchant_name",
     "store_id": "store_id",
     "store_name": "name_en",
     "store_name_zh": "name_zh",
@@ -46,6 +47,8 @@ DAY = re.compile(r"(\d{4}-\d\d-\d\d)([ T]00:00(:00)?)?", re.ASCII)
 WORD = re.compile(r"[A-Z0-9_-]{1,32}")
 YES, NO = ("yes", "y", "true", "1", "是"), ("no", "n", "false", "0", "", "否")
 
+ELSEWHERE = _("a store of another mall")
+
 FAULTS: dict[str, Promise] = {
     "MISSING": _("It is missing."),
     "FORMULA": _("It begins like a formula (=, +, - or @); formulas are never read."),
@@ -64,7 +67,7 @@ FAULTS: dict[str, Promise] = {
     "LABEL_DOUBLED": _("The same PMS label stands on line:"),
     "TRIPLE_DOUBLED": _("The same partner, merchant and store ID stand on line:"),
     "TRIPLE_TAKEN": _("This partner, merchant and store ID are those of the store:"),
-    "LABEL_OF_ANOTHER_MALL": _("This PMS label is a store of another mall:"),
+    "LABEL_OF_ANOTHER_MALL": _("This PMS label is a store of another mall."),
     "LABEL_MAPPED": _("This PMS label is mapped to the store:"),
     "LABEL_MERGED": _("This store was merged into:"),
 }
@@ -91,6 +94,11 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{FAULTS[self.code]} {self.detail}".strip()
+
+
+def called(store: Store, mall: Mall) -> str:
+    """Who enters stores of this mall may not see those of another."""
+    return (store.code or store.pms_label) if store.mall_id == mall.pk else str(ELSEWHERE)
 
 
 class CellRefused(Exception):
@@ -184,7 +192,7 @@ def _flag(text: str) -> bool:
     return text.lower() in YES
 
 
-def _tenders(text: str) -> list[str]:
+def tenders(text: str) -> list[str]:
     words = sorted({word for word in re.split(r"[,;，、\s]+", text.upper()) if word})
     if not all(WORD.fullmatch(word) for word in words) or len(words) > 50:
         raise CellRefused("TENDER_UNREADABLE")
@@ -210,7 +218,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "first_day": _day,
     "last_day": _day,
     "excluded": _flag,
-    "excluded_tenders": _tenders,
+    "excluded_tenders": tenders,
     "state": _state,
     "category": _category,
 }

@@ -124,8 +124,9 @@ def settle(rows: Collection[Row], *, group_id: int) -> set[tuple[int, str, str]]
 
 
 def held(rows: Collection[Row], *, group_id: int) -> set[tuple[int, str, str]]:
-    """The numbers of these that others held when they were settled, and more of theirs."""
-    return {(group_id, *pair) for row in rows if row.fate == Fate.CONFLICT for pair in _asked(row)}
+    """The numbers of these that others hold; only of what was at odds when it was settled may there be any."""
+    asked = {(group_id, *pair) for row in rows if row.fate == Fate.CONFLICT for pair in _asked(row)}
+    return duplicates.held(asked) if asked else set()
 
 
 def slip_of(row: Row, *, by_id: int | None = None) -> Slip:
@@ -154,7 +155,10 @@ def next_open(rows: QuerySet[ImportRow], stores: Stores, many: int) -> list[Row]
         (Row(*row) for part in by_fate for row in part), key=lambda row: (row.member_id or 0, row.line)
     )
     for row in found[:many]:
-        row.store = stores.by_id[row.store_id or 0]
+        store = stores.by_id[row.store_id or 0]
+        # Merged since the file was checked.
+        row.store = store.merged_into or store
+        row.store_id = row.store.pk
     return found[:many]
 
 
@@ -164,7 +168,7 @@ def apart(rows: Sequence[Row]) -> list[Row]:
     for place, row in enumerate(rows):
         if not claimed.isdisjoint(_asked(row)):
             return list(rows[:place])
-        claimed.update(duplicates.claims({row.kind: row.number}, store=row.store_id, paid_at=_paid(row)))
+        claimed.update(_claims(row))
     return list(rows)
 
 
@@ -230,9 +234,7 @@ def _row(line: Line, known: _Known) -> Row:
         faults = [{"field": "number", "code": "MISSING"}]
     if faults:
         return Row(0, line.number, Fate.FAULTY.value, faults=faults)
-    [(kind, number), *_others] = duplicates.claims(
-        {row.kind: row.number}, store=row.store_id, paid_at=_paid(row)
-    )
+    [(kind, number), *_others] = _claims(row)
     row.claim = f"{kind}/{number}"
     return row
 
@@ -311,16 +313,27 @@ def _is_formula(name: str, text: str) -> bool:
 
 
 def _asked(row: Row) -> list[tuple[str, str]]:
-    return duplicates.asked({row.kind: row.number}, store=row.store_id, paid_at=_paid(row))
+    return duplicates.asked({row.kind: row.number}, **_where(row))
+
+
+def _claims(row: Row) -> list[tuple[str, str]]:
+    return duplicates.claims({row.kind: row.number}, **_where(row))
+
+
+def _where(row: Row) -> dict[str, Any]:
+    merged = row.store.merged_ids if row.store else ()
+    return {"store": row.store_id, "paid_at": _paid(row), "merged": merged}
 
 
 def _settle_conflicts(rows: Collection[Row], *, group_id: int) -> None:
     """A conflict that was recorded by an earlier file is known, and not put before people again."""
     for row in rows:
+        stores = [row.store_id, *_where(row)["merged"]]
         column = "receipt_number" if row.kind == "RECEIPT" else f"{row.kind.lower()}_number"
         same = Transaction.objects.filter(
-            **{f"{column}__iexact": row.number}, group_id=group_id, store=row.store_id, member=row.member_id,
-            amount_cents=row.amount_cents or 0, paid_at=_paid(row), channel=Transaction.Channel.IMPORT,
+            **{f"{column}__iexact": row.number}, group_id=group_id, store__in=stores,
+            member=row.member_id, amount_cents=row.amount_cents or 0, paid_at=_paid(row),
+            channel=Transaction.Channel.IMPORT,
         )  # fmt: skip
         recorded = same.order_by("pk").first()
         if recorded:

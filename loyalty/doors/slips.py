@@ -149,14 +149,19 @@ def look(slip: Slip, *, now: datetime) -> Look:
 
 def holder(slip: Slip) -> Transaction | None:
     return duplicates.holder(
-        slip.numbers, group_id=slip.store.group_id, store=slip.store.pk, paid_at=slip.paid_at
+        slip.numbers,
+        group_id=slip.store.group_id,
+        store=slip.store.pk,
+        paid_at=slip.paid_at,
+        merged=slip.store.merged_ids,
     )
 
 
 def is_same(slip: Slip, earlier: Transaction) -> bool:
     """The same purchase with nothing to look at: it may be left out without a trace."""
-    return (slip.store.pk, slip.member_id, slip.amount_cents, slip.currency) == (
-        earlier.store_id, earlier.member_id, earlier.amount_cents, earlier.currency,
+    is_here = earlier.store_id == slip.store.pk or earlier.store_id in slip.store.merged_ids
+    return is_here and (slip.member_id, slip.amount_cents, slip.currency) == (
+        earlier.member_id, earlier.amount_cents, earlier.currency,
     )  # fmt: skip
 
 
@@ -273,6 +278,7 @@ class Stores:
         self.by_id: dict[int, Store] = {}
         mappings = StoreMapping.objects.filter(group_id=mall.group_id, ended_at=None)
         stores = Store.objects.filter(group_id=mall.group_id).select_related("mall", "merged_into__mall")
+        stores = stores.prefetch_related("merged", "merged_into__merged")
         if only is not None:
             mapped = mappings.filter(label__iexact=only.strip())
             is_named = Q(code__iexact=only.strip()) | Q(pms_label__iexact=only.strip())

@@ -46,25 +46,26 @@ OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != RECEIPT)
 
 
 def claims(
-    numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime
+    numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime, merged: Iterable[int] = ()
 ) -> list[tuple[str, str]]:
     """What a purchase with these numbers holds, as kind and claimed number; a receipt's counts per store and day.
 
     One too long for a till is claimed under the other kinds too: whoever comes second with it meets a unique key,
-    though one door called it a receipt and the other a payment.
+    though one door called it a receipt and the other a payment. It is claimed at the stores `merged` into this one
+    as well, which may have had it when they were stores themselves. What two of them held before is left at that.
     """
-    return list(_claims(tuple(numbers.items()), store, paid_at))
+    return list(_claims(tuple(numbers.items()), store, paid_at, tuple(merged)))
 
 
 # Of a file's row it is asked five times in one batch.
 @lru_cache(maxsize=4096)
 def _claims(
-    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime
+    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime, merged: tuple[int, ...]
 ) -> tuple[tuple[str, str], ...]:
     claimed = {(kind, canonical(number)): None for kind, number in numbers if kind != RECEIPT}
     receipt = canonical(dict(numbers).get(RECEIPT, ""))
     if receipt:
-        claimed[RECEIPT, f"{store or ''}/{_day(paid_at)}/{receipt}"] = None
+        claimed |= {(RECEIPT, f"{one or ''}/{_day(paid_at)}/{receipt}"): None for one in (store, *merged)}
     if len(receipt) > LONGEST_OF_A_TILL:
         claimed |= {(kind, receipt): None for kind in OTHER_KINDS}
     return tuple(claimed)
@@ -77,10 +78,15 @@ def looked_up(numbers: Mapping[str, str]) -> str:
 
 
 def holder(
-    numbers: Mapping[str, str], *, group_id: int, store: int | str | None, paid_at: datetime
+    numbers: Mapping[str, str],
+    *,
+    group_id: int,
+    store: int | str | None,
+    paid_at: datetime,
+    merged: Iterable[int] = (),
 ) -> Transaction | None:
     """The transaction that holds one of these numbers already; a look, not a lock."""
-    found = holders(asked(numbers, store=store, paid_at=paid_at), group_id=group_id)
+    found = holders(asked(numbers, store=store, paid_at=paid_at, merged=merged), group_id=group_id)
     return first(found.values())
 
 
@@ -89,18 +95,20 @@ def first(found: Iterable[Transaction]) -> Transaction | None:
     return min(found, key=lambda one: (one.state == Transaction.State.DUPLICATE, one.pk), default=None)
 
 
-def asked(numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime) -> list[tuple[str, str]]:
+def asked(
+    numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime, merged: Iterable[int] = ()
+) -> list[tuple[str, str]]:
     """All that may be held already if the purchase is known: its claims, and a till's number among other kinds."""
-    return list(_asked(tuple(numbers.items()), store, paid_at))
+    return list(_asked(tuple(numbers.items()), store, paid_at, tuple(merged)))
 
 
 @lru_cache(maxsize=4096)
 def _asked(
-    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime
+    numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime, merged: tuple[int, ...]
 ) -> tuple[tuple[str, str], ...]:
     receipt = looked_up(dict(numbers))
     others = [(kind, receipt) for kind in OTHER_KINDS] if receipt else []
-    return (*_claims(numbers, store, paid_at), *others)
+    return (*_claims(numbers, store, paid_at, merged), *others)
 
 
 def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
@@ -130,7 +138,13 @@ def _held(wanted: Collection[tuple[int, str, str]]) -> list[tuple[int, str, str,
 
 def claimed(transaction: Transaction) -> list[tuple[str, str]]:
     """What the transaction claims, or would: kind and number."""
-    return claims(transaction.numbers, store=transaction.store_id, paid_at=transaction.paid_at)
+    store = transaction.store
+    return claims(
+        transaction.numbers,
+        store=transaction.store_id,
+        paid_at=transaction.paid_at,
+        merged=store.merged_ids if store else (),
+    )
 
 
 def lose(*, transaction_id: int, now: datetime, points: int = 0) -> None:
@@ -256,8 +270,14 @@ def _winner(transaction: Transaction) -> Transaction:
 
 
 def _differs(one: Transaction, other: Transaction) -> bool:
-    is_other_store = bool(one.store_id and other.store_id) and one.store_id != other.store_id
+    is_other_store = bool(one.store and other.store) and _place(one) != _place(other)
     return is_other_store or (one.amount_cents, one.currency) != (other.amount_cents, other.currency)
+
+
+def _place(transaction: Transaction) -> int | None:
+    """The store that it is now."""
+    store = transaction.store
+    return (store.merged_into_id or store.pk) if store else None
 
 
 def _day(moment: datetime) -> str:

@@ -86,6 +86,7 @@ class Found(NamedTuple):
     block_score: int | None
     is_store_open: bool | None
     store_excluded_tenders: list[str] | None
+    store_merged_ids: list[int]
     is_locked: bool | None
 
 
@@ -172,6 +173,7 @@ SELECT asked.place, program.id, program.joining_grace_days, program.manual_windo
        store.merchant_id, program.duplicate_flag_score, program.duplicate_hold_score, program.duplicate_block_score,
        store.is_open, CASE WHEN store.excluded_tenders <> '[]'
            THEN array(SELECT jsonb_array_elements_text(store.excluded_tenders)) END,
+       array(SELECT merged.id FROM pms_store merged WHERE merged.merged_into_id = store.id),
        {LOCKS}
 FROM {ASKED}
 JOIN program ON program.group_id = asked.group_id
@@ -198,6 +200,9 @@ ORDER BY asked.place
 """  # noqa: S608  (put together from constants alone)
 
 
+NOWHERE: dict[str, None] = dict.fromkeys(("store_id", "store_mall_id", "store_mall_tag"))
+
+
 def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> Found:
     """A trial takes no number for a posting, so it writes nothing at all; only what is new takes locks."""
     return find_all([purchase], is_trial=is_trial, is_new=is_new)[0]
@@ -219,7 +224,7 @@ def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool 
     found: dict[int, Found] = {}
     for place, *row in rows:
         # Two stores of one name are no store.
-        found[place] = found[place]._replace(store_id=None) if place in found else Found(*row)
+        found[place] = found[place]._replace(**NOWHERE) if place in found else Found(*row)
     known = [found[place] for place in range(1, len(asked) + 1)]
     if is_new and len(asked) > 1:
         _take_locks(asked, known)

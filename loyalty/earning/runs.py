@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from loyalty.earning import decisions, duplicates, purchases
 from loyalty.earning.decisions import Decision
@@ -136,17 +137,18 @@ def _under(
 
 def _lost(pairs: Sequence[tuple[Purchase, Found]], known: Held | None) -> set[int]:
     """Places of those whose number is held already, or by one before them."""
-    numbers = [
-        (purchase.group_id, purchase.numbers, found.store_id, purchase.paid_at) for purchase, found in pairs
-    ]
+    numbers = [(purchase.group_id, purchase.numbers, _where(purchase, found)) for purchase, found in pairs]
     asked = [
-        {(group_id, *pair) for pair in duplicates.asked(kinds, store=store, paid_at=paid_at)}
-        for group_id, kinds, store, paid_at in numbers
+        {(group_id, *pair) for pair in duplicates.asked(kinds, **where)} for group_id, kinds, where in numbers
     ]
     held = set(duplicates.held({one for wanted in asked for one in wanted}) if known is None else known)
     lost: set[int] = set()
-    for place, (group_id, kinds, store, paid_at) in enumerate(numbers):
+    for place, (group_id, kinds, where) in enumerate(numbers):
         if asked[place] & held:
             lost.add(place)
-        held |= {(group_id, *pair) for pair in duplicates.claims(kinds, store=store, paid_at=paid_at)}
+        held |= {(group_id, *pair) for pair in duplicates.claims(kinds, **where)}
     return lost
+
+
+def _where(purchase: Purchase, found: Found) -> dict[str, Any]:
+    return {"store": found.store_id, "paid_at": purchase.paid_at, "merged": found.store_merged_ids}

@@ -1,6 +1,7 @@
 """Looks for an earlier record of the same purchase before points are given, and says what a program does about it.
 
-One statement over two indexes, for one purchase or many: the member's day, and the store's equal amounts that day.
+One statement over two indexes, for one purchase or many: the member's day, and the store's equal amounts that day,
+and those of the stores merged into it.
 Records that carry a number of a kind that this one carries too are left out in it, as they are another purchase or
 known by that number.
 Nobody escapes by coming at the same instant: `purchases.find` has taken locks on both by then.
@@ -50,6 +51,12 @@ CROSS JOIN LATERAL (
     (SELECT id FROM earning_transaction
      WHERE store_id = asked.store_id AND amount_cents = asked.amount_cents AND {_ALIKE}
      ORDER BY paid_at DESC LIMIT {MOST_LOOKED_AT})
+    UNION
+    (SELECT there.id FROM pms_store merged CROSS JOIN LATERAL (
+        SELECT id, paid_at FROM earning_transaction
+        WHERE store_id = merged.id AND amount_cents = asked.amount_cents AND {_ALIKE} OFFSET 0
+     ) there WHERE merged.merged_into_id = asked.store_id
+     ORDER BY there.paid_at DESC LIMIT {MOST_LOOKED_AT})
 ) found
 JOIN earning_transaction earlier ON earlier.id = found.id
 JOIN pms_store store ON store.id = earlier.store_id
@@ -178,7 +185,7 @@ def nearest(transaction: Transaction) -> Near | None:
     sought = Sought(
         purchase=purchases.of(transaction),
         member_id=transaction.member_id,
-        store_id=transaction.store_id,
+        store_id=transaction.store.merged_into_id or transaction.store_id,
         own_id=transaction.pk,
     )
     before = [one for one in _read([sought]).get(0, []) if one.transaction_id < transaction.pk]
@@ -316,7 +323,7 @@ def _stored(transaction: Transaction) -> Record:
     held, is_wallet = transaction.wallet_pass, transaction.channel in WALLET_CHANNELS
     return Record(
         member_id=transaction.member_id,
-        store_id=transaction.store.pk,
+        store_id=transaction.store.merged_into_id or transaction.store.pk,
         merchant_id=transaction.store.merchant_id,
         amount_cents=transaction.amount_cents,
         paid_at=transaction.paid_at,

@@ -10,7 +10,7 @@ from loyalty.earning.explanation import Explained
 from loyalty.earning.models import Award, Correction, NumberClaim, Refund, RuleVersion, Transaction
 from loyalty.earning.rule_terms import Kind
 from loyalty.ledger.models import PointEntry
-from pms import formats, store_history, store_story, story
+from pms import formats, scoping, store_history, store_story, story
 from pms.models import Store
 from pms.story import Panel
 
@@ -49,12 +49,20 @@ def _store(request: HttpRequest, store: Store, purchase: Transaction) -> str:
         return story.link(request, store, formats.name_of(store))
     past, changed = Store(**then.fields), then.differing(store)
     name, now = formats.name_of(past), formats.name_of(store)
+    if not _is_seen(request, store):
+        # It has left for a mall that the reader does not see: no more than where it went.
+        return formats.two_lines(name, _("now: %(what)s") % {"what": formats.name_of(store.mall)})
     differs = [now] if name != now else []
     differs += store_story.shown_fields((field, getattr(store, field)) for field in TOLD if field in changed)
     differs += [formats.name_of(store.mall)] if store.mall_id != purchase.mall_id else []
     differs += [_("merged into %(store)s") % {"store": store.merged_into}] if store.merged_into else []
     link = story.link(request, store, name)
     return formats.two_lines(link, _("now: %(what)s") % {"what": ", ".join(differs)}) if differs else link
+
+
+def _is_seen(request: HttpRequest, store: Store) -> bool:
+    sight = scoping.sight_of(request)
+    return sight.is_everything or store.mall_id in sight.mall_ids
 
 
 @story.tells("earning.transaction", 20)

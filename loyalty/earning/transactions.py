@@ -88,7 +88,10 @@ class Record:
     @property
     def claims(self) -> list[tuple[str, str]]:
         return duplicates.claims(
-            self.purchase.numbers, store=self.found.store_id, paid_at=self.purchase.paid_at
+            self.purchase.numbers,
+            store=self.found.store_id,
+            paid_at=self.purchase.paid_at,
+            merged=self.found.store_merged_ids,
         )
 
 

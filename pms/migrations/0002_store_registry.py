@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='mall',
             name='pms_identifier_code',
-            field=models.CharField(blank=True, help_text='From AlipayHK, to collect stores without the API. Its form is not published.', max_length=128, verbose_name='PMS identifier code'),
+            field=models.CharField(blank=True, db_default='', default='', help_text='From AlipayHK, to collect stores without the API. Its form is not published.', max_length=128, verbose_name='PMS identifier code'),
         ),
         migrations.AddField(
             model_name='store',
@@ -64,17 +64,22 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='store',
             name='excluded_tenders',
-            field=models.JSONField(blank=True, default=list, help_text='Ways to pay that earn nothing here, beside those that the program excludes everywhere.', verbose_name='excluded tenders'),
+            field=models.JSONField(blank=True, db_default=[], default=list, help_text='Ways to pay that earn nothing here, beside those that the program excludes everywhere.', verbose_name='excluded tenders'),
         ),
         migrations.AddField(
             model_name='store',
             name='floor',
-            field=models.CharField(blank=True, max_length=16, verbose_name='floor'),
+            field=models.CharField(blank=True, db_default='', default='', max_length=16, verbose_name='floor'),
         ),
         migrations.AddField(
             model_name='store',
             name='merged_into',
             field=models.ForeignKey(blank=True, editable=False, help_text='The store that this turned out to be: new purchases are recorded there.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='merged', to='pms.store', verbose_name='merged into'),
+        ),
+        migrations.AddField(
+            model_name='store',
+            name='merchant_name',
+            field=models.CharField(blank=True, db_default='', default='', help_text="As AlipayHK is to know the merchant. Empty: the store's name is sent.", max_length=128, verbose_name='merchant name'),
         ),
         migrations.AddField(
             model_name='store',
@@ -89,7 +94,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='store',
             name='unit',
-            field=models.CharField(blank=True, max_length=32, verbose_name='unit'),
+            field=models.CharField(blank=True, db_default='', default='', max_length=32, verbose_name='unit'),
         ),
         migrations.AddConstraint(
             model_name='store',

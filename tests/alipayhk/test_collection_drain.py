@@ -95,3 +95,19 @@ def test_many_calls_are_in_flight_together(collector: Collector) -> None:
     took = time.monotonic() - began
     assert CollectionCall.objects.filter(outcome="DONE").count() == 12
     assert took < 12 * 0.5 / 2
+
+
+@pytest.mark.django_db
+def test_a_merchants_own_name_is_sent_or_else_the_stores_and_again_once_it_changes(
+    collector: Collector,
+) -> None:
+    plain, named = collector.store(), collector.store(merchant_name="Harbour Ltd")
+    collector.collect(plain, named)
+    sent = {one.store_id: one.merchant_name for one in collector.held()}
+    Store.objects.filter(pk=named.pk).update(merchant_name="Harbour Holdings")
+
+    collector.drain()
+
+    again = {one.store_id: (one.merchant_name, one.saves) for one in collector.held()}
+    assert sent == {plain.store_id: plain.name_en, named.store_id: "Harbour Ltd"}
+    assert again == {plain.store_id: (plain.name_en, 1), named.store_id: ("Harbour Holdings", 2)}

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from pms.models import Mall, Store
+from pms.models import Mall, Store, StoreMapping
 from tests.constraints import Make, refused_by
 from tests.factories import (
     MallFactory,
@@ -68,6 +68,12 @@ def a_mapped_label_given_to_a_store() -> object:
     return StoreFactory.create(mall__group=mapping.group, pms_label=mapping.label)
 
 
+def a_mapping_led_to_a_label_of_a_store() -> object:
+    store, mapping = StoreFactory.create(), StoreMappingFactory.create()
+    moved = StoreMapping.objects.filter(pk=mapping.pk)
+    return moved.update(group=store.group, label=store.pms_label)
+
+
 def moved_twice_in_a_day() -> object:
     move = StoreMoveFactory.create()
     return StoreMoveFactory.create(store=move.store, from_mall=move.to_mall, moved_date=move.moved_date)
@@ -104,6 +110,7 @@ def merged_into_itself() -> object:
         ("pms_storemapping_ended_after_it_began", mapped_backwards),
         ("pms_storemapping_ended_after_it_began", unmapped_without_a_time),
         ("pms_label_leads_to_one_store", a_label_of_a_store_mapped),
+        ("pms_label_leads_to_one_store", a_mapping_led_to_a_label_of_a_store),
         ("pms_label_leads_to_one_store", a_mapped_label_given_to_a_store),
         ("pms_storemove_one_per_day", moved_twice_in_a_day),
         ("pms_storemove_between_two_malls", moved_to_where_it_was),

@@ -3,6 +3,8 @@
 from datetime import date, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from pms import registry, store_history, store_labels
 from pms.clock import HONG_KONG
@@ -143,6 +145,54 @@ def test_a_merged_store_keeps_its_row_and_chains_are_flattened(store: Store) -> 
     assert [one.fields["merged_into"] for one in StoreChange.objects.order_by("pk")] == [
         [None, older.pk], [older.pk, store.pk], [None, store.pk],
     ]  # fmt: skip
+
+
+def test_the_survivor_is_open_from_the_first_day_of_either(store: Store) -> None:
+    late, early = date(2026, 5, 1), date(2026, 3, 1)
+    registry.change(store=store, fields={"opened_date": late}, source=Source.STAFF, by=None, now=NOW)
+    later, earlier, unknown = (
+        factories.StoreFactory.create(mall=store.mall, opened_date=day)
+        for day in (date(2026, 6, 1), early, None)
+    )
+    found = []
+
+    for one in (later, earlier, unknown):
+        registry.merge(store=one, into=store, by=None, now=LATER)
+        store.refresh_from_db()
+        found.append(store.opened_date)
+
+    assert found == [late, early, None]
+    kept = store.changes.filter(source="MERGE").order_by("pk")
+    assert [one.fields for one in kept] == [
+        {"opened_date": ["2026-05-01", "2026-03-01"]}, {"opened_date": ["2026-03-01", None]},
+    ]  # fmt: skip
+
+
+def test_a_label_is_changed_under_the_lock_that_files_take_first(store: Store) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        registry.change(store=store, fields={"pms_label": "PMS-2"}, source=Source.STAFF, by=None, now=NOW)
+
+    said = [
+        query["sql"] for query in queries if "pg_advisory_xact_lock" in query["sql"] or "FOR " in query["sql"]
+    ]
+    assert "pg_advisory_xact_lock" in said[0]
+    assert "FOR NO KEY UPDATE" in said[1]
+
+
+def test_an_older_process_that_knows_no_new_column_goes_on_writing(store: Store) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO pms_store (group_id, mall_id, pms_label, partner_id, merchant_id, store_id, code, name_en,
+                name_zh, category, is_excluded, state)
+            SELECT group_id, mall_id, 'PMS-OLD', '', '', '', '', 'A', '甲', '', false, 'ACTIVE' FROM pms_store""",
+        )
+        cursor.execute(
+            """INSERT INTO pms_mall (group_id, label, tag, name_en, name_zh, state)
+            SELECT group_id, 'old', 'old', 'A', '甲', 'ACTIVE' FROM pms_store LIMIT 1"""
+        )
+
+    added = Store.objects.get(pms_label="PMS-OLD")
+    assert (added.floor, added.unit, added.merchant_name, added.excluded_tenders) == ("", "", "", [])
 
 
 def test_a_merger_that_makes_no_sense_is_refused_and_a_merged_store_stays_as_it_is(store: Store) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from openpyxl import Workbook, load_workbook
 
-from pms import store_export, store_files, table_files
+from pms import registry, store_export, store_files, table_files
 from pms.clock import now
 from pms.models import Mall, Store, StoreChange
 from pms.store_files import Plan
@@ -18,7 +20,8 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 ROW = {
-    "pms_label": "PMS9001", "partner_id": "20230324", "merchant_id": "2160987654394501", "store_id": "S1",
+    "pms_label": "PMS9001", "partner_id": "20230324", "merchant_id": "2160987654394501", "merchant_name": "Harbour Ltd",
+    "store_id": "S1",
     "store_name": "Harbour Noodles", "store_name_zh": "海港麵家", "code": "LP-901", "category": "DINING",
     "floor": "1/F", "unit": "101", "first_day": "2026-01-05", "last_day": "", "excluded": "no",
     "excluded_tenders": "voucher, gift_card", "state": "",
@@ -144,6 +147,47 @@ def test_what_belongs_to_another_store_or_mall_is_refused(mall: Mall) -> None:
     assert faults(mall, ROW | {"pms_label": "PMS9002"}) == [("store_id", "TRIPLE_TAKEN")]
     assert faults(mall, ROW | {"pms_label": "PMS9003", "store_id": "S3"}) == [("pms_label", "LABEL_MAPPED")]
     assert faults(mall, ROW | {"pms_label": "PMS9004", "store_id": "S4"}) == [("pms_label", "LABEL_MERGED")]
+
+
+def test_a_refusal_names_no_store_of_another_mall(mall: Mall) -> None:
+    there = factories.StoreFactory.create(
+        mall__group=mall.group, code="SECRET", merchant_id="M1", store_id="S9"
+    )
+    factories.StoreMappingFactory.create(store=there, label="PMS9003")
+    taken = ROW | {"partner_id": there.partner_id, "merchant_id": "M1", "store_id": "S9"}
+
+    plan = checked(mall, taken, ROW | {"pms_label": "PMS9003"}, ROW | {"pms_label": there.pms_label})
+
+    told = " ".join(str(fault) for row in plan.faulty for fault in row.faults)
+    assert "a store of another mall" in told
+    assert [word for word in ("SECRET", there.mall.tag) if word in told] == []
+
+
+def test_what_a_colleague_changed_since_the_look_is_kept(mall: Mall) -> None:
+    run(mall, as_csv([ROW]))
+    file = as_csv([{"pms_label": "PMS9001", "store_name": "Noodle Bar"}])
+    looked = store_files.check(mall=mall, file=io.BytesIO(file))
+    fields = {"floor": "9/F", "name_en": "Tea House"}
+    registry.change(store=Store.objects.get(), fields=fields, source="STAFF", by=None, now=now())
+
+    plan = store_files.run(
+        mall=mall, file=io.BytesIO(file), source="FILE", by=None, now=now(), digest=looked.digest
+    )
+
+    assert (plan.is_done, Store.objects.get().name_en, len(plan.changed)) == (False, "Tea House", 1)
+    assert run(mall, file).is_done
+    assert Store.objects.values_list("name_en", "floor").get() == ("Noodle Bar", "9/F")
+
+
+def test_stores_of_the_file_are_locked_before_they_are_read(mall: Mall) -> None:
+    run(mall, as_csv([ROW]))
+
+    with CaptureQueriesContext(connection) as queries:
+        run(mall, as_csv([ROW | {"floor": "2/F"}]))
+
+    said = [query["sql"] for query in queries]
+    locked = next(n for n, sql in enumerate(said) if "FOR NO KEY UPDATE" in sql)
+    assert locked < next(n for n, sql in enumerate(said) if 'JOIN "pms_mall"' in sql and '"pms_store"' in sql)
 
 
 def test_a_part_of_a_triple_in_the_file_is_compared_with_the_rest_that_is_known(mall: Mall) -> None:

@@ -15,10 +15,11 @@ from loyalty.doors import receipts
 from loyalty.earning import program_files
 from loyalty.ledger.models import PointAccount
 from members.models import Program
-from pms import clock
+from pms import clock, registry
 from tests import factories
+from tests.loyalty.doors import desk
 from tests.loyalty.doors.desk import Desk
-from tests.loyalty.doors.files import as_csv, imported
+from tests.loyalty.doors.files import COLUMNS, as_csv, cells, checked, fates, imported
 from tests.loyalty.earning import programs
 
 pytestmark = pytest.mark.django_db
@@ -161,3 +162,52 @@ def test_the_proof_is_green_after_a_file() -> None:
     imported(place, as_csv(*lines(place), columns=columns))
 
     assert programs.breaches() == []
+
+
+def test_a_conflict_costs_no_good_row_of_its_number_the_points_foreseen() -> None:
+    place = desk.lumina()
+    imported(place, as_csv(cells(place, "R-1")))
+    [other] = place.regulars(1)
+    columns = (*COLUMNS, "number_kind")
+
+    job = imported(
+        place,
+        as_csv(
+            [*cells(place, "R-1", amount="20.00"), ""],
+            [*cells(place, "R-1", amount="100.00", member=other.card_number), "PAYMENT"],
+            columns=columns,
+        ),
+    )
+
+    counted = receipts.counts(job)
+    assert counted["RECORDED_DUPLICATE"] == counted["RECORDED_EARNED"] == 1
+    assert counted["points_foreseen"] == counted["points"] == 100
+
+
+def test_a_merger_between_check_and_import_leaves_the_file_good() -> None:
+    place = desk.lumina()
+    survivor, [other] = place.shopper.stores["088"], place.regulars(1)
+    job = checked(place, as_csv(cells(place, "R-1"), cells(place, "R-2", member=other.card_number)))
+    # The first is known at the survivor by then, with another amount; at the merged store nobody has it.
+    first = checked(place, as_csv(cells(place, "R-1", store=survivor.code, amount="20.00")))
+    receipts.approve(job=first, now=clock.now())
+    receipts.run(job_id=first.pk, clock=clock.now)
+    registry.merge(store=place.store, into=survivor, by=None, now=clock.now())
+
+    receipts.approve(job=job, now=clock.now())
+    receipts.run(job_id=job.pk, clock=clock.now)
+
+    job.refresh_from_db()
+    counted = receipts.counts(job)
+    assert (job.state, counted["RECORDED_DUPLICATE"], counted["RECORDED_EARNED"]) == ("DONE", 1, 1)
+
+
+def test_a_file_sent_again_after_a_merger_writes_nothing() -> None:
+    place = desk.lumina()
+    survivor = place.shopper.stores["088"]
+    imported(place, as_csv(cells(place, "R-1")))
+    registry.merge(store=place.store, into=survivor, by=None, now=clock.now())
+
+    job = checked(place, as_csv(cells(place, "R-1", store=survivor.code)))
+
+    assert fates(job) == ["KNOWN"]

@@ -15,7 +15,7 @@ from members.models import Program
 from pms import registry, store_labels
 from pms.clock import HONG_KONG
 from pms.models import Store
-from tests import factories
+from tests import factories, walls
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=HONG_KONG)
@@ -89,6 +89,28 @@ def test_every_label_of_a_merged_store_leads_to_the_one_it_became(store: Store) 
     assert found(store, store_label="", merchant_id=store.merchant_id).store_id == store.pk
 
 
+def test_a_payment_of_a_merchant_with_stores_in_two_malls_waits_in_the_mall_that_told_of_it(
+    store: Store,
+) -> None:
+    for _other in range(3):
+        mall = factories.MallFactory.create(group=store.group)
+        factories.StoreFactory.create(mall=mall, merchant_id=store.merchant_id)
+
+    one = found(store, store_label="", merchant_id=store.merchant_id)
+
+    assert (one.store_id, one.store_mall_id, one.store_mall_tag) == (None, None, None)
+
+
+def test_what_was_paid_at_the_merged_store_before_the_survivors_first_day_earns(store: Store) -> None:
+    Store.objects.filter(pk=store.pk).update(opened_date=TODAY + timedelta(days=1))
+    old = factories.StoreFactory.create(mall=store.mall, opened_date=date(2026, 1, 1))
+    assert refusal(store) == "STORE_NOT_OPEN"
+
+    registry.merge(store=old, into=store, by=None, now=NOON)
+
+    assert refusal(store, store_label=old.pms_label) is None
+
+
 def test_a_purchase_of_a_day_before_the_move_is_the_old_malls(store: Store) -> None:
     first, second, third = (factories.MallFactory.create(group=store.group) for _ in range(3))
     Store.objects.filter(pk=store.pk).update(mall=third, moved_date=TODAY + timedelta(days=10))
@@ -160,6 +182,22 @@ def test_a_transactions_page_shows_the_store_as_it_was_and_what_it_is_now(store:
     shown = str(transaction_story.what(page, Transaction.objects.get(pk=one.pk)))
     assert was in shown
     assert "now: Noodle Bar, Floor: 9/F" in shown
+
+
+def test_after_a_move_the_old_malls_staff_read_no_more_than_where_the_store_went(store: Store) -> None:
+    old, new = store.mall, factories.MallFactory.create(group=store.group, name_en="Harbour Square")
+    one = factories.TransactionFactory.create(store=store, mall=old, paid_at=NOON)
+    registry.move(store=store, to_mall=new, moved_date=TODAY + timedelta(days=1), by=None, now=NOON)
+    fields = {"name_en": "Noodle Bar", "floor": "9/F"}
+    registry.change(store=store, fields=fields, source="STAFF", by=None, now=NOON + timedelta(days=2))
+    page = RequestFactory().get("/")
+    page.user = walls.staff_of(old, role="MANAGER")
+
+    shown = str(transaction_story.what(page, Transaction.objects.get(pk=one.pk)))
+
+    assert "now: Harbour Square" in shown
+    assert "Noodle Bar" not in shown
+    assert "9/F" not in shown
 
 
 def test_a_late_notice_earns_at_the_old_mall_and_a_recount_agrees(store: Store) -> None:
