@@ -74,12 +74,15 @@ def changes(_request: HttpRequest, store: Store) -> Panel:
 def _source(one: StoreChange) -> str:
     is_entry = one.fields.get("pms_label", ("",))[0] is None
     return formats.pill(
-        "news" if is_entry else "quiet", _("entered") if is_entry else one.get_source_display()
+        "news" if is_entry else "quiet", _("first entry") if is_entry else one.get_source_display()
     )
 
 
 def _told(fields: dict[str, list[Any]]) -> str:
-    return format_html_join("", '<span class="lines">{}</span>', ((line,) for line in _lines(fields)))
+    """In one piece, as a cell of a phone lays out side by side what it holds."""
+    return format_html(
+        "<div>{}</div>", format_html_join("", "<div>{}</div>", ((line,) for line in _lines(fields)))
+    )
 
 
 def _lines(fields: dict[str, list[Any]]) -> Iterator[str]:
