@@ -17,8 +17,8 @@ import redis
 from tests import callers, live
 from tests.callers import Caller, Sent
 
-# Kills, restarts and their retries take their time on a busy machine.
-pytestmark = pytest.mark.timeout(300)
+# Kills, restarts and their retries take their time on a busy machine. In one process, as they share an installation.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("kills")]
 
 CALLERS = 6
 # A caller that is told nothing at all within this time was left hanging (promise P9).
