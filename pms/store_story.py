@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from pms import formats, story
 from pms.models import Mall, Store, StoreChange, StoreMapping, StoreMove, User
-from pms.store_history import DATES
+from pms.store_history import DATES, FIELDS
 from pms.story import Panel
 
 MOST_TOLD = 100
@@ -86,11 +86,16 @@ def _told(fields: dict[str, list[Any]]) -> str:
 
 
 def _lines(fields: dict[str, list[Any]]) -> Iterator[str]:
-    for name, (before, after) in fields.items():
+    for name, (before, after) in sorted(fields.items(), key=_place):
         shown = [_shown(name, value) for value in (before, after)]
         if before in (None, "", [], False) and after in ("", [], False):
             continue
         yield format_html('{}: <span class="quiet">{}</span> → {}', called(name), *shown)
+
+
+def _place(change: tuple[str, Any]) -> int:
+    """As the form has them; where the store is comes first."""
+    return FIELDS.index(change[0]) if change[0] in FIELDS else -1
 
 
 def called(name: str) -> str:
