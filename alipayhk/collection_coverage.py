@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from alipayhk import collection_story, stores
 from alipayhk.models import CollectionSetup, ConfirmationRun
 from alipayhk.stores import Coverage
-from pms import formats, scoping, today
+from pms import clock, formats, scoping, story, today
 from pms.models import Mall
+from pms.story import Panel
 from pms.today import Day, Figure, Part
 
 MOST_MALLS = 12
@@ -35,6 +36,17 @@ class Covered:
         return bool(self.figures.waiting or (self.run and self.run.is_moving))
 
     @property
+    def address(self) -> str:
+        return (
+            reverse("admin:alipayhk_storecollection_changelist") + f"?store__mall__id__exact={self.mall.pk}"
+        )
+
+    @property
+    def unsent(self) -> int:
+        """Not sent, and not on their way."""
+        return self.figures.not_sent - self.figures.leaving
+
+    @property
     def said(self) -> str:
         counted = {
             "confirmed": formats.number(self.figures.confirmed),
@@ -47,14 +59,12 @@ class Covered:
     def parts(self) -> list[tuple[str, str, str]]:
         """What is not confirmed: tone, words, address."""
         found = self.figures
-        listing = (
-            reverse("admin:alipayhk_storecollection_changelist") + f"?store__mall__id__exact={self.mall.pk}"
-        )
+        listing = self.address
         theirs = reverse("admin:alipayhk_listedstore_changelist") + f"?mall__id__exact={self.mall.pk}"
         parts = [
             ("wait", _("%(count)s sent"), found.sent, f"{listing}&state__exact=SENT"),
             ("warn", _("%(count)s differ"), found.differs, f"{listing}&state__exact=DIFFERS"),
-            ("quiet", _("%(count)s not sent"), found.not_sent, f"{listing}&state__exact=NOT_SENT"),
+            ("quiet", _("%(count)s not sent"), self.unsent, f"{listing}&state__exact=NOT_SENT"),
             ("warn", _("%(count)s only at AlipayHK"), found.only_there, theirs),
             ("bad", _("%(count)s given up on"), found.dead, listing),
             ("news", _("%(count)s on their way"), found.waiting, listing),
@@ -115,6 +125,17 @@ def confirmed_today(request: HttpRequest, day: Day) -> Part:
         tone="warn" if open_ones else "",
     )
     return Part(figures=[figure])
+
+
+@story.heads("pms.store")
+def above_stores(request: HttpRequest) -> Panel | None:
+    """How many of them AlipayHK has, with the way to what it has not."""
+    if not request.user.has_perm("alipayhk.view_storecollection"):
+        return None
+    covered = of(scoping.sight_of(request).mall_ids, now=clock.now())
+    return (
+        Panel(title=_("At AlipayHK"), template="coverage", content={"covered": covered}) if covered else None
+    )
 
 
 def _malls(mall_ids: Collection[int], **setup: bool) -> list[Mall]:

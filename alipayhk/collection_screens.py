@@ -109,7 +109,7 @@ class StoreCollectionAdmin(RecordAdmin):
     )
     deeds = (
         Deed(name="take", label=_("Take AlipayHK's"), permission=COLLECT, do=_take,
-             is_offered=lambda row: row.state == State.DIFFERS,
+             is_offered=lambda row: row.state == State.DIFFERS and _is_free(row),
              explanation=_("Writes AlipayHK's name and IDs into the registry.")),
         Deed(name="send-ours", label=_("Send ours"), permission=COLLECT, do=_send,
              is_offered=lambda row: row.state == State.DIFFERS and _is_free(row)),

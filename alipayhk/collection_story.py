@@ -85,7 +85,21 @@ def next_step(row: StoreCollection) -> str:
         return formats.sentence(_("No longer listed since %(time)s"), time=formats.moment(row.vanished_at))
     if row.due_at:
         return formats.sentence(_("Next attempt %(time)s"), time=formats.due(row.due_at))
+    if _is_missing(row):
+        return formats.sentence(
+            _("AlipayHK took it, but its list of %(time)s lacks it"), time=formats.moment(row.compared_at)
+        )
     return ""
+
+
+def _is_missing(row: StoreCollection) -> bool:
+    """Taken by AlipayHK and not in a whole list that was read since."""
+    return bool(
+        row.state == StoreCollection.State.SENT
+        and row.acknowledged_at
+        and row.compared_at
+        and row.compared_at > row.acknowledged_at
+    )
 
 
 @story.tells("alipayhk.storecollection", 10)
@@ -169,6 +183,7 @@ def _standing(request: HttpRequest, row: StoreCollection, *, is_short: bool) -> 
         (_("Last answer"), row.last_code),
         (_("Collected by payment"), row.trade_number and formats.identifier(row.trade_number)),
         (_("Taken by AlipayHK"), formats.moment(row.acknowledged_at)),
+        (_("What is odd"), "" if row.vanished_at or not _is_missing(row) else next_step(row)),
         (_("No longer listed since"), row.vanished_at and formats.moment(row.vanished_at)),
         (_("Compared with the list"), formats.moment(row.compared_at)),
         (_("Asked for by"), row.asked_by or ""),

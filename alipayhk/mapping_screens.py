@@ -184,7 +184,7 @@ def what(request: HttpRequest, job: MappingJob) -> Panel:
         (_("Payments"), formats.big(formats.number(job.payment_count))),
         (_("Points taken back") if is_taken else _("Points given"), formats.big(formats.points(job.points))),
         (_("Not collected"), formats.points(job.missed) if job.missed else ""),
-        (_("Asked by"), str(job.asked_by or _("command line"))),
+        (_("Asked for by"), str(job.asked_by or _("command line"))),
         (_("Mapped"), formats.moment(mapping.began_at)),
         *(ended if mapping.ended_at else []),
     ], is_short=True)  # fmt: skip

@@ -64,7 +64,8 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
-    """How many of a mall's stores AlipayHK is known to have; `waiting` are still to be called about."""
+    """How many of a mall's stores AlipayHK is known to have; `waiting` are still to be called about, `leaving` of them
+    for the first time."""
 
     total: int
     confirmed: int
@@ -72,6 +73,7 @@ class Coverage:
     differs: int
     only_there: int
     waiting: int
+    leaving: int
     dead: int
 
     @property
@@ -145,6 +147,7 @@ def coverage(malls: Iterable[Mall | int], *, now: datetime) -> Coverage:
     found = stores.aggregate(
         total=Count("pk"),
         waiting=Count("pk", filter=Q(collection__due_at__isnull=False)),
+        leaving=Count("pk", filter=Q(collection__due_at__isnull=False, collection__state=State.NOT_SENT)),
         dead=Count("pk", filter=Q(collection__dead_at__isnull=False)),
         **of_state,
     )
@@ -155,6 +158,7 @@ def coverage(malls: Iterable[Mall | int], *, now: datetime) -> Coverage:
         differs=found[State.DIFFERS],
         only_there=ListedStore.objects.filter(mall__in=ids, state=ONLY_AT_ALIPAYHK).count(),
         waiting=found["waiting"],
+        leaving=found["leaving"],
         dead=found["dead"],
     )
 

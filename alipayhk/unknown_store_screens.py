@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from alipayhk import mapping_words as words
 from alipayhk import mappings, unknown_stores
 from alipayhk.likely_stores import Likely, Shelf
+from alipayhk.models import MappingJob
 from alipayhk.unknown_stores import Preview, UnknownStore
 from loyalty.earning import foresight
 from loyalty.earning.models import Transaction
@@ -133,7 +134,8 @@ class UnknownStorePages(BaseAdmin):
             "store_name": formats.name_of(store) if store else "", "typed": request.GET.get("q", "")[:100],
             "may_map": request.user.has_perm(MAP) and store is not None and _may(request, unknown, store),
             "needs_group": store is not None and not _may(request, unknown, store),
-            "panels": [_facts(unknown), *([_preview(preview)] if preview else [])],
+            "panels": [*([_facts(unknown)] if unknown.payments else []), *([_preview(preview)] if preview else [])],
+            "job": _mapped_by(request, unknown) if led else "",
             "choices": _choices(request, unknown), "new_store": _new_store(request, unknown),
             "is_over": not unknown.payments,
         }  # fmt: skip
@@ -254,6 +256,14 @@ def _choices(request: HttpRequest, unknown: UnknownStore) -> list[tuple[Store, s
         )
         for store, said in found
     ]
+
+
+def _mapped_by(request: HttpRequest, unknown: UnknownStore) -> str:
+    """Where the mapping that leads on has its page; empty for a store's own label."""
+    jobs = story.visible(request, MappingJob).filter(
+        group=unknown.group_id, label=unknown.name, kind=MappingJob.Kind.MAP, mapping__ended_at=None
+    )
+    return story.page_of(request, jobs.order_by("-pk").first()) or ""
 
 
 def _address(unknown: UnknownStore) -> str:

@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 
-from pms import clock, scoping, store_export, store_files, store_rows, table_files
+from pms import clock, formats, scoping, store_export, store_files, store_rows, table_files
 from pms.models import Mall, StoreChange
 from pms.records import login_of
 from pms.scoping import ScopedModelAdmin
@@ -91,6 +91,7 @@ class StoreFileScreens(ScopedModelAdmin):
         context = {
             **self.admin_site.each_context(request), "opts": self.opts, "title": gettext("Import stores"),
             "form": form, "plan": plan, "carried": carried, "required": store_rows.REQUIRED,
+            "mall_name": formats.name_of(plan.mall) if plan else "",
             "optional": store_rows.FORM.optional, "count": store_files.counts(plan) if plan else {},
             "faulty": [(row, fault) for row in plan.faulty for fault in row.faults][:LISTED] if plan else [],
             "changed": _differences(plan) if plan else [], "listed": LISTED,

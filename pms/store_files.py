@@ -120,7 +120,7 @@ class _Known:
         found = list(Store.objects.filter(group_id=mall.group_id).select_related("mall", "merged_into"))
         self.by_label = {store.pms_label: store for store in found}
         self.by_triple = {triple: store for store in found if (triple := _triple(vars(store)))}
-        self.categories = store_rows.CATEGORIES | {store.category for store in found}
+        self.categories = {*store_rows.CATEGORIES} | {store.category for store in found}
         # Lines of the file that have named them.
         self.labels: dict[str, int] = {}
         self.triples: dict[Triple, int] = {}

@@ -33,7 +33,7 @@ class StoreForm(SteadyForm):
     """A store belongs to the group of its mall, and is compared with the others of that group."""
 
     excluded_tenders = TendersField(
-        label=_("excluded tenders"),
+        label=_("Excluded tenders"),
         required=False,
         help_text=_(
             "Ways to pay that earn nothing here, such as VOUCHER, OCTOPUS; the program's own list holds beside it."

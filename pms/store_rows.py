@@ -38,7 +38,10 @@ MALL_COLUMNS = ("mall_label", "mall", "identifier_code")
 REQUIRED = ("pms_label", "store_name")
 # Digits that a spreadsheet has made a number of are not to be trusted.
 NUMBERED = ("pms_label", "partner_id", "merchant_id", "store_id", "code", "mall_label", "identifier_code")
-CATEGORIES = frozenset(("DINING", "FASHION", "SERVICES", "BEAUTY", "ELECTRONICS", "SUPERMARKET", "JEWELLERY"))
+CATEGORIES: dict[str, Promise] = {
+    "DINING": _("dining"), "FASHION": _("fashion"), "SERVICES": _("services"), "BEAUTY": _("beauty"),
+    "ELECTRONICS": _("electronics"), "SUPERMARKET": _("supermarkets"), "JEWELLERY": _("jewellery"),
+}  # fmt: skip
 LONGEST: dict[str, int | None] = {
     name: getattr(Store._meta.get_field(name), "max_length", None) for name in COLUMNS.values()
 }

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from pms import clock, formats, registry, scoping, story
+from pms import clock, formats, registry, scoping, store_rows, story
 from pms.models import Store, StoreChange
 from pms.place_screens import PlaceAdmin
 from pms.records import login_of
@@ -53,6 +53,20 @@ class StandingFilter(admin.SimpleListFilter):
         return queryset.filter(wanted.get(self.value() or "", Q()))
 
 
+def absence(store: Store) -> object:
+    """Why the store is not there today, in a word; nothing if it is."""
+    if store.merged_into_id:
+        return _("merged")
+    if store.closed_date and store.closed_date < today():
+        return _("closed")
+    return _("not open yet") if store.opened_date and store.opened_date > today() else ""
+
+
+def _title(store: Store) -> dict[str, object]:
+    names = (store.code or store.pms_label, formats.name_of(store.mall))
+    return {"title": formats.name_of(store), "subtitle": " · ".join(names)}
+
+
 @admin.register(Store)
 class StoreAdmin(StoreFileScreens, PlaceAdmin):
     form = StoreForm
@@ -60,7 +74,7 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
     change_form_template = "admin/store.html"
     change_list_template = "admin/stores.html"
     ordering = ("name_en", "pk")
-    list_display = ("named", "pms_label", "code", "category", "place", "mall_name", "earns", "standing")
+    list_display = ("named", "pms_label", "code", "trade", "place", "mall_name", "earns", "standing")
     list_select_related = ("mall", "group", "merged_into")
     list_filter: ClassVar[Any] = (
         StandingFilter, "state", "is_excluded", "category", ("mall", scoping.ScopedFilter),
@@ -72,11 +86,15 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
         (None, {"fields": ("mall", "name_en", "name_zh", "code", "category", ("floor", "unit"), "seen")}),
         (_("How acquirers name it"), {"fields": ("pms_label", "partner_id", "merchant_id", "store_id")}),
         (
-            _("Earning"),
+            _("Earning points"),
             {"fields": ("is_excluded", "excluded_tenders", ("opened_date", "closed_date"), "state")},
         ),
     )
     empty_words = _("No store found. Stores come from a file, with register_mall, or one by one here.")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        panels = story.above(request, Store) if self.has_view_permission(request) else []
+        return super().changelist_view(request, {**(extra_context or {}), "panels": panels})
 
     def get_urls(self) -> list[URLPattern]:
         own = [
@@ -106,7 +124,7 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         store = self.get_object(request, object_id)
-        told = {"panels": story.of(request, store), "store": store} if store else {}
+        told = {"panels": story.of(request, store), "store": store, **_title(store)} if store else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **told})
 
     def move_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -194,6 +212,10 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
         self.log_change(request, store, gettext("Merged"))
         return gettext("The stores are merged. New purchases are recorded for the one that stays.")
 
+    @admin.display(description=_("category"), ordering="category")
+    def trade(self, store: Store) -> str:
+        return formats.word(store_rows.CATEGORIES.get(store.category, store.category)) or formats.NOTHING
+
     @admin.display(description=_("mall"))
     def mall_name(self, store: Store) -> str:
         return formats.name_of(store.mall)
@@ -204,15 +226,12 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
 
     @admin.display(description=_("earns"))
     def earns(self, store: Store) -> str:
-        return formats.pill("quiet", _("no")) if store.is_excluded else formats.pill("good", _("yes"))
+        """Whether what is paid there today does."""
+        is_earning = not store.is_excluded and not absence(store) and store.state == Store.State.ACTIVE
+        return formats.pill("good", _("yes")) if is_earning else formats.pill("quiet", _("no"))
 
     @admin.display(description=_("state"))
     def standing(self, store: Store) -> str:
         """What keeps purchases from earning here, else that it is there."""
-        if store.merged_into_id:
-            return formats.pill("quiet", _("merged"))
-        if store.closed_date and store.closed_date < today():
-            return formats.pill("quiet", _("closed"))
-        if store.opened_date and store.opened_date > today():
-            return formats.pill("wait", _("not open yet"))
-        return self.state_pill(store)
+        why = absence(store)
+        return formats.pill("quiet", why) if why else self.state_pill(store)

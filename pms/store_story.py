@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from pms import formats, story
 from pms.models import Mall, Store, StoreChange, StoreMapping, StoreMove, User
-from pms.store_history import DATES
+from pms.store_history import DATES, FIELDS
 from pms.story import Panel
 
 MOST_TOLD = 100
@@ -74,20 +74,28 @@ def changes(_request: HttpRequest, store: Store) -> Panel:
 def _source(one: StoreChange) -> str:
     is_entry = one.fields.get("pms_label", ("",))[0] is None
     return formats.pill(
-        "news" if is_entry else "quiet", _("entered") if is_entry else one.get_source_display()
+        "news" if is_entry else "quiet", _("first entry") if is_entry else one.get_source_display()
     )
 
 
 def _told(fields: dict[str, list[Any]]) -> str:
-    return format_html_join("", '<span class="lines">{}</span>', ((line,) for line in _lines(fields)))
+    """In one piece, as a cell of a phone lays out side by side what it holds."""
+    return format_html(
+        "<div>{}</div>", format_html_join("", "<div>{}</div>", ((line,) for line in _lines(fields)))
+    )
 
 
 def _lines(fields: dict[str, list[Any]]) -> Iterator[str]:
-    for name, (before, after) in fields.items():
+    for name, (before, after) in sorted(fields.items(), key=_place):
         shown = [_shown(name, value) for value in (before, after)]
         if before in (None, "", [], False) and after in ("", [], False):
             continue
         yield format_html('{}: <span class="quiet">{}</span> → {}', called(name), *shown)
+
+
+def _place(change: tuple[str, Any]) -> int:
+    """As the form has them; where the store is comes first."""
+    return FIELDS.index(change[0]) if change[0] in FIELDS else -1
 
 
 def called(name: str) -> str:

@@ -54,6 +54,25 @@ def of(request: HttpRequest, thing: Model) -> list[Panel]:
     return [panel for panel in told if panel]
 
 
+Header = Callable[[HttpRequest], Panel | None]
+_headers: dict[str, list[Header]] = {}
+
+
+def heads(model: str) -> Callable[[Header], Header]:
+    """Register a panel above the list of `app_label.model_name`: what a higher layer knows of its rows in all."""
+
+    def register(header: Header) -> Header:
+        _headers.setdefault(model, []).append(header)
+        return header
+
+    return register
+
+
+def above(request: HttpRequest, model: type[Model]) -> list[Panel]:
+    told = [header(request) for header in _headers.get(model._meta.label_lower, [])]
+    return [panel for panel in told if panel]
+
+
 def facts(
     title: object, rows: Iterable[tuple[object, object]], *, is_short: bool = False, **options: Any
 ) -> Panel:

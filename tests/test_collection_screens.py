@@ -2,6 +2,7 @@
 
 import re
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -67,6 +68,46 @@ def test_the_list_opens_with_how_much_alipayhk_has(setup: CollectionSetup) -> No
     assert "1 not sent" in page
     assert "1 only at AlipayHK" in page
     assert "data-moving" not in page
+
+
+def test_what_is_on_its_way_is_not_said_to_be_unsent(setup: CollectionSetup) -> None:
+    collected(setup, due_at=MOMENT, asked_at=MOMENT, credential=setup.credential)
+
+    page = staff(setup).get(LIST).content.decode()
+
+    assert "1 on their way" in page
+    assert "1 not sent" not in page
+    assert "Collect what is not sent" not in page
+
+
+def test_the_list_of_stores_is_headed_by_the_same_figure_for_those_who_see_it(setup: CollectionSetup) -> None:
+    collected(setup, state="CONFIRMED")
+    collected(setup, state="DIFFERS", differences=DIFFERENCE)
+    other = CollectionSetupFactory.create()
+    stranger = staff(other)
+
+    page = staff(setup).get("/admin/pms/store/").content.decode()
+
+    assert "1 of 2 stores confirmed (50%)" in page
+    assert "1 differ" in page
+    assert "1 of 2 stores confirmed" not in stranger.get("/admin/pms/store/").content.decode()
+
+
+def test_a_store_that_was_taken_and_is_not_listed_says_so(setup: CollectionSetup) -> None:
+    row = collected(setup, state="SENT", acknowledged_at=MOMENT, compared_at=MOMENT + timedelta(hours=1))
+    client = staff(setup)
+
+    assert "AlipayHK took it, but its list of" in client.get(LIST).content.decode()
+    assert "AlipayHK took it, but its list of" in client.get(page_of(row)).content.decode()
+
+
+def test_nothing_is_taken_over_while_ours_is_under_way(setup: CollectionSetup) -> None:
+    way = {"due_at": MOMENT, "asked_at": MOMENT, "credential": setup.credential}
+    row = collected(setup, state="DIFFERS", differences=DIFFERENCE, **way)
+
+    page = staff(setup).get(page_of(row)).content.decode()
+
+    assert "/do/" not in page
 
 
 def test_one_mall_does_not_see_how_another_fares(setup: CollectionSetup) -> None:

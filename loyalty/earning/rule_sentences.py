@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from loyalty.earning.drafts import Draft
 from loyalty.earning.models import Rule, RuleVersion
 from members.models import Program, Tier
-from pms import formats
+from pms import formats, store_rows
 from pms.models import Mall, Store
 
 Said = RuleVersion | Draft
@@ -221,8 +221,7 @@ def _hour(at: time | None, otherwise: str) -> str:
 
 def _words() -> dict[str, str]:
     return {
-        "DINING": _("dining"), "FASHION": _("fashion"), "SERVICES": _("services"), "BEAUTY": _("beauty"),
-        "ELECTRONICS": _("electronics"), "SUPERMARKET": _("supermarkets"), "JEWELLERY": _("jewellery"),
+        **{code: str(called) for code, called in store_rows.CATEGORIES.items()},
         "CASH": _("cash"), "VOUCHER": _("vouchers"), "GIFT_CARD": _("gift cards"), "PREPAID_CARD": _("prepaid cards"),
         "POINTS": _("points"), "TOP_UP": _("top-ups"), "TICKET": _("tickets"), "PARKING": _("parking"),
         "SCHOOL_FEE": _("school fees"), "TELECOM_FEE": _("telecom bills"),

@@ -129,7 +129,10 @@ class AskForm(forms.Form):
         field.queryset = scoping.malls_of(request.user).order_by("name_en")
 
     def clean_member(self) -> Member:
-        return found_member(self.request, self.cleaned_data["member"])
+        mall = self.cleaned_data.get("mall")
+        return found_member(
+            self.request, self.cleaned_data["member"], group_id=mall.group_id if mall else None
+        )
 
     def clean_points(self) -> int:
         typed = self.cleaned_data["points"].strip()
@@ -172,10 +175,14 @@ class AskForm(forms.Form):
         )
 
 
-def found_member(request: HttpRequest, typed: str) -> Member:
-    """The one member that the login may see under what somebody read out."""
+def found_member(request: HttpRequest, typed: str, *, group_id: int | None) -> Member:
+    """The one member that the login may see under what somebody read out; first of this group.
+
+    People join several programs with the same phone. A member of another group alone is still found, and told of.
+    """
     sight = scoping.sight_of(request)
-    ids = lookup.find(typed, group_ids=sight.group_ids, mall_ids=sight.mall_ids)
+    ids = lookup.find(typed, group_ids=sight.group_ids & {group_id}, mall_ids=sight.mall_ids)
+    ids = ids or lookup.find(typed, group_ids=sight.group_ids, mall_ids=sight.mall_ids)
     if len(ids) != 1:
         raise ValidationError(
             _("Several members match this; use the card number.") if ids else _("No member is known by this.")

@@ -65,7 +65,7 @@ class RepairForm(forms.Form):
 
     def clean_member(self) -> Member | None:
         typed = self.cleaned_data["member"].strip()
-        member = found_member(self.request, typed) if typed else None
+        member = found_member(self.request, typed, group_id=self.group_id) if typed else None
         if member and member.program.group_id != self.group_id:
             raise ValidationError(_("The member belongs to another mall group."))
         return member

@@ -73,6 +73,18 @@ def test_what_staff_change_is_kept_and_told_on_the_page(client: Client, manager:
     assert manager.username in shown
 
 
+def test_the_list_says_in_words_what_is_sold_and_whether_it_earns_today(client: Client, store: Store) -> None:
+    Store.objects.update(category="DINING")
+    earning = page(client, LIST)
+    Store.objects.update(closed_date=date(2020, 1, 1))
+
+    closed = page(client, LIST)
+
+    assert ">Dining<" in earning
+    assert earning.count("> Yes<") == 1
+    assert (closed.count("> Yes<"), closed.count("> Closed<")) == (0, 1)
+
+
 def test_a_store_added_by_hand_is_entered_with_its_first_record(client: Client, store: Store) -> None:
     sent = {
         "mall": str(store.mall_id), "name_en": "Tea House", "name_zh": "茶樓", "pms_label": "PMS-T", "state": "ACTIVE",

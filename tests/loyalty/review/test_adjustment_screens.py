@@ -14,7 +14,7 @@ from tests import factories
 from tests.loyalty.earning.programs import TUESDAY, Shopper, shopper
 from tests.loyalty.review import daily
 from tests.loyalty.review.daily import as_file, compared, line, mall_of
-from tests.screens import page_of
+from tests.screens import page_of, seen_all
 
 pytestmark = pytest.mark.django_db
 Role = MallStaff.Role
@@ -185,6 +185,21 @@ def test_a_payer_of_another_group_is_refused(person: Shopper) -> None:
     with pytest.raises(MemberElsewhere):
         daily.asked(finding, daily.approver(), member=stranger)
     assert AdjustmentRequest.objects.count() == 0
+
+
+def test_a_phone_that_two_groups_know_means_the_member_of_the_mall_in_question(person: Shopper) -> None:
+    ours, theirs = person.wallet_pass.member, shopper("pier8").wallet_pass.member
+    for member in (ours, theirs):
+        member.phone = "+85261230055"
+        member.save(update_fields=["phone"])
+    compared(mall_of(person), as_file([line("B1", "688.00")]))
+    root, found = seen_all(), Finding.objects.get()
+    repair = {"member": "6123 0055", "store": str(person.stores["S12"].pk), "note": "She showed the payment"}
+
+    root.post(reverse("admin:review_finding_repair", args=[found.pk]), repair)
+    root.post(reverse(ADD), typed(root, person, member="6123 0055"))
+
+    assert [asked.account.member for asked in AdjustmentRequest.objects.all()] == [ours, ours]
 
 
 def test_a_wrong_payer_is_corrected_after_a_rejection(person: Shopper) -> None:
