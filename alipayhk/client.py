@@ -54,7 +54,7 @@ class OutcomeUnknown(Exception):
     """Nobody can tell whether AlipayHK did it: no answer came, or none that is verifiably its own."""
 
     def __init__(
-        self, code: str, *, is_alarming: bool = False, raw: RawAnswer | None = None, wait: float = 0
+        self, code: str, *, is_alarming: bool = False, raw: RawAnswer | None = None, wait: float = 0.0
     ) -> None:
         super().__init__(code)
         self.code, self.is_alarming, self.wait_seconds = code, is_alarming, wait
