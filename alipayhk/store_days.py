@@ -31,12 +31,12 @@ def day_of(now: datetime) -> date:
 def placed(malls: Collection[Mall | int], *, now: datetime) -> QuerySet[Store]:
     """Stores that are in these malls today, closed ones too."""
     ids = [mall.pk if isinstance(mall, Mall) else mall for mall in malls]
-    return _with_mall(now).filter(mall_today__in=ids)
+    return _with_mall(now).filter(mall_today__in=ids)  # type: ignore[misc]  # annotated
 
 
 def elsewhere(mall: Mall, *, now: datetime) -> QuerySet[Store]:
     """Stores of the group that are in its other malls today."""
-    return _with_mall(now).filter(group_id=mall.group_id).exclude(mall_today=mall.pk)
+    return _with_mall(now).filter(group_id=mall.group_id).exclude(mall_today=mall.pk)  # type: ignore[misc]  # annotated
 
 
 def live(malls: Collection[Mall | int], *, now: datetime) -> QuerySet[Store]:

@@ -200,7 +200,7 @@ ORDER BY asked.place
 """  # noqa: S608  (put together from constants alone)
 
 
-NOWHERE: dict[str, None] = dict.fromkeys(("store_id", "store_mall_id", "store_mall_tag"))
+NOWHERE: Mapping[str, Any] = dict.fromkeys(("store_id", "store_mall_id", "store_mall_tag"))
 
 
 def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> Found:
