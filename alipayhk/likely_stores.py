@@ -44,11 +44,11 @@ class Likely:
 
 
 class Shelf:
-    """The stores of some groups, made comparable once for all questions of a page."""
+    """The stores of some malls, made comparable once for all questions of a page."""
 
-    def __init__(self, group_ids: Iterable[int]) -> None:
+    def __init__(self, mall_ids: Iterable[int]) -> None:
         rows = Store.objects.filter(
-            group_id__in=list(group_ids), state=Store.State.ACTIVE, merged_into=None
+            mall_id__in=list(mall_ids), state=Store.State.ACTIVE, merged_into=None
         ).select_related("mall")
         found: dict[int, list[Store]] = {}
         for store in rows.order_by("pk"):

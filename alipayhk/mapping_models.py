@@ -12,7 +12,8 @@ class MappingJob(models.Model):
 
     `points` were given by it, or taken back; `missed` could not be taken. `moved_at` rises while somebody works on it,
     so that a job whose worker died is taken up again. `bound` is the database's number of the moment it was taken up:
-    what began before has ended when the job is done.
+    what began before has ended when the job is done. `last_award_id` and `last_correction_id` were the newest when it
+    was asked: what follows from it has higher ones, whatever a host's clock says.
     """
 
     class Kind(models.TextChoices):
@@ -41,6 +42,8 @@ class MappingJob(models.Model):
     points = models.BigIntegerField(_("points"), default=0)
     missed = models.BigIntegerField(_("points not collected"), default=0)
     bound = models.BigIntegerField(_("taken up at"), default=0, editable=False)
+    last_award_id = models.BigIntegerField(_("newest award then"), default=0, editable=False)
+    last_correction_id = models.BigIntegerField(_("newest correction then"), default=0, editable=False)
     asked_by = models.ForeignKey(
         User, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("asked by")
     )

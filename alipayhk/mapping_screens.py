@@ -157,9 +157,9 @@ def is_in_force(job: MappingJob) -> bool:
 
 
 def _sees_all_of(request: HttpRequest, job: MappingJob) -> bool:
-    """Points are taken back in every mall where the label was reported."""
+    """Points are taken back in every mall where the label was reported, and new payments miss the store."""
     malls = set(mappings.under(job.mapping).order_by().values_list("mall_id", flat=True))
-    return malls <= scoping.sight_of(request).mall_ids
+    return malls | {job.store.mall_id} <= scoping.sight_of(request).mall_ids
 
 
 @story.tells("alipayhk.mappingjob", 10)

@@ -13,6 +13,8 @@ from alipayhk.mappings import MappingRefused
 from alipayhk.models import MappingJob
 from loyalty.earning import reasons
 from pms import formats
+from pms.models import Store
+from pms.scoping import Sight
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +25,17 @@ def score(likely: Likely) -> str:
     return f"{parts} = {likely.score}"
 
 
-def refused(refusal: MappingRefused) -> str:
-    """Who was faster is named, so that the second can ask."""
+def seen(store: Store, sight: Sight) -> str:
+    """A store of a mall that the login does not see has no name."""
+    is_seen = sight.is_everything or store.mall_id in sight.mall_ids
+    return formats.name_of(store) if is_seen else _("a store of another mall")
+
+
+def refused(refusal: MappingRefused, sight: Sight) -> str:
+    """Who was faster is named, so that the second can ask; not where the store is one that the login does not see."""
     if isinstance(refusal, mappings.LeadsElsewhere):
-        store = formats.name_of(refusal.store)
-        if refusal.by:
+        store = seen(refusal.store, sight)
+        if refusal.by and (sight.is_everything or refusal.store.mall_id in sight.mall_ids):
             said = _("%(who)s has mapped it to %(store)s already. Nothing was changed.")
             return said % {"who": refusal.by, "store": store}
         return _("It leads to %(store)s already. Nothing was changed.") % {"store": store}

@@ -8,22 +8,25 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, connection
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Greatest
 from django.db.transaction import atomic
 
 from alipayhk import inbox, unknown_stores, waiting
 from alipayhk.models import MappingJob, Notification, UploadBatch
 from loyalty.earning import places
-from loyalty.earning.models import Correction, Transaction
+from loyalty.earning.duplicate_models import UNPLACED
+from loyalty.earning.models import Award, Correction, Transaction
 from loyalty.earning.outcomes import waiting as still_waits
 from loyalty.earning.suspects import WALLET_CHANNELS
-from pms import store_labels
+from pms import registry, store_labels
 from pms.models import Mall, Store, StoreMapping, User
 
 log = logging.getLogger(__name__)
+alarm = logging.getLogger("loyalty.alarm")
 
 Kind, State = MappingJob.Kind, MappingJob.State
 # Longer than one batch ever takes: a job without progress for so long has lost its worker.
@@ -31,8 +34,6 @@ LOST_AFTER = timedelta(seconds=30)
 BATCH = 25
 LONGEST_LOOK_SECONDS = 2.0
 BETWEEN_LOOKS_SECONDS = 0.02
-# Of the trigger that lets a label lead to one store.
-LABEL_LOCK = 4103
 
 
 class MappingRefused(Exception):
@@ -75,7 +76,7 @@ def map_to(*, mall: Mall, name: str, store: Store, by: User | None, now: datetim
 
 @atomic
 def _map_to(mall: Mall, name: str, store: Store, by: User | None, *, now: datetime) -> MappingJob:
-    _lock_labels(mall.group_id)
+    registry.lock_group(mall.group)
     if MappingJob.objects.filter(group=mall.group_id, label=name, kind=Kind.UNMAP, state__in=MappingJob.OPEN):
         raise NotYetUnmapped(str(NotYetUnmapped.__doc__))
     known = StoreMapping.objects.filter(group=mall.group_id, label=name, ended_at=None).first()
@@ -94,7 +95,7 @@ def _map_to(mall: Mall, name: str, store: Store, by: User | None, *, now: dateti
 def unmap(*, mapping: StoreMapping, reason: str, by: User | None, now: datetime) -> MappingJob:
     """End a mapping: what it gave is taken back, and its payments wait again."""
     with atomic():
-        _lock_labels(mapping.group_id)
+        registry.lock_group(mapping.group)
         ended = StoreMapping.objects.filter(pk=mapping.pk, ended_at=None).update(
             ended_at=Greatest("began_at", now), ended_by=by, reason=reason
         )
@@ -109,18 +110,29 @@ def unmap(*, mapping: StoreMapping, reason: str, by: User | None, now: datetime)
 
 
 def under(mapping: StoreMapping) -> QuerySet[Transaction]:
-    """Payments that stand at the store because of the mapping: judged since, and named so by the wallet."""
-    stores = [mapping.store_id, mapping.store.merged_into_id]
+    """Payments that stand at the store because of the mapping: judged since, and named so by the wallet.
+
+    Judged since is told by what was kept, as many are judged by a clock that was read before the mapping began. One
+    that had lost a store before has found this one since, though it may have got nothing.
+    """
+    survivor = mapping.store.merged_into_id or mapping.store_id
     rows = Transaction.objects.filter(
         unknown_stores.reported_as(mapping.label),
-        store__in=[pk for pk in stores if pk],
+        Q(store=survivor) | Q(store__merged_into=survivor),
         group=mapping.group_id,
         channel__in=WALLET_CHANNELS,
     )
-    since = mapping.began_at
-    judged = Q(award=None) | Q(award__awarded_at__gte=since)
-    corrected = Correction.objects.filter(kind=Correction.Kind.GIVE, corrected_at__gte=since)
-    return rows.filter(judged | Q(pk__in=corrected.values("transaction"))).order_by("pk")
+    begun = MappingJob.objects.filter(mapping=mapping, kind=Kind.MAP).first()
+    judged = Q(award=None) | Q(award__gt=begun.last_award_id if begun else 0)
+    own = Correction.objects.filter(transaction=OuterRef("pk"))
+    again = Q(Exists(_given_after(begun).filter(transaction=OuterRef("pk"))))
+    lost_before = Q(Exists(own.filter(reasons__contains=[{"code": UNPLACED}])))
+    return rows.filter(judged | again | lost_before).order_by("pk")
+
+
+def _given_after(job: MappingJob | None) -> QuerySet[Correction]:
+    later = Correction.objects.filter(pk__gt=job.last_correction_id if job else 0)
+    return later.filter(kind=Correction.Kind.GIVE)
 
 
 def work(*, job_id: int, clock: Callable[[], datetime]) -> None:
@@ -140,11 +152,6 @@ def lost(*, now: datetime) -> list[int]:
     return list(moving.values_list("pk", flat=True))
 
 
-def _lock_labels(group_id: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LABEL_LOCK, group_id % 2147483647])
-
-
 def _mall_of(mapping: StoreMapping) -> Mall:
     """Where it was mapped, so that the same people see both."""
     job = MappingJob.objects.filter(mapping=mapping, kind=Kind.MAP).select_related("mall").first()
@@ -157,7 +164,13 @@ def _ask(
     return MappingJob.objects.create(
         group_id=mapping.group_id, mall=mall, mapping=mapping, store_id=mapping.store_id, label=mapping.label,
         kind=kind, reason=reason, payment_count=count, asked_by=by, asked_at=now, moved_at=now,
+        last_award_id=_newest(Award.objects.all()), last_correction_id=_newest(Correction.objects.all()),
     )  # fmt: skip
+
+
+def _newest(rows: QuerySet[Any]) -> int:
+    """Whoever sees what the block that asks this writes, numbers what it writes itself higher."""
+    return rows.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 def _take(job_id: int, *, now: datetime) -> MappingJob | None:
@@ -187,25 +200,46 @@ def _judge(job: MappingJob, clock: Callable[[], datetime]) -> None:
 
 
 def _unplace(job: MappingJob, clock: Callable[[], datetime]) -> None:
-    """Until none stands at the store: also those whose judging had begun before the mapping ended."""
+    """Until none stands at the store: also those whose judging had begun before the mapping ended.
+
+    What cannot be taken back keeps the job open, for the next worker to try again, and nothing else waiting.
+    """
+    failed: set[int] = set()
     gives_up_at = time.monotonic() + LONGEST_LOOK_SECONDS
     while time.monotonic() < gives_up_at:
-        ids = list(under(job.mapping).values_list("pk", flat=True)[:BATCH])
-        for transaction_id in ids:
-            _unplace_one(transaction_id, now=clock())
+        ids = list(under(job.mapping).exclude(pk__in=failed).values_list("pk", flat=True)[:BATCH])
+        failed |= {
+            transaction_id for transaction_id in ids if not _unplaced(job.mapping, transaction_id, clock)
+        }
         if ids:
             gives_up_at = time.monotonic() + LONGEST_LOOK_SECONDS
             _move(job, under(job.mapping).count(), clock)
         elif _is_past(job.bound):
-            _end(job, 0, *_taken_back(job), now=clock())
-            return
+            break
         else:
             time.sleep(BETWEEN_LOOKS_SECONDS)
-    log.warning("mapping job %d waits for a payment that is still being judged", job.pk)
+    else:
+        log.warning("mapping job %d waits for a payment that is still being judged", job.pk)
+        return
+    if not failed:
+        _end(job, 0, *_taken_back(job), now=clock())
+
+
+def _unplaced(mapping: StoreMapping, transaction_id: int, clock: Callable[[], datetime]) -> bool:
+    try:
+        _unplace_one(mapping, transaction_id, now=clock())
+    except Exception as error:
+        alarm.exception("purchase %d could not be unmapped: %s", transaction_id, type(error).__name__)
+        return False
+    return True
 
 
 def _is_past(bound: int) -> bool:
-    """Whether every block that had begun to write before that moment has ended; our own began later, or is it."""
+    """Whether every block that had begun to write before that moment has ended; our own began later, or is it.
+
+    One that has not written yet takes its number later, but reads what is known only after that, and so finds the name
+    unmapped: whoever judges locks or inserts its message, or locks the purchase, first.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT xmin > %s OR xmin = pg_current_xact_id_if_assigned()::text::bigint"
@@ -216,11 +250,13 @@ def _is_past(bound: int) -> bool:
 
 
 @atomic
-def _unplace_one(transaction_id: int, *, now: datetime) -> None:
-    """Message, case, purchase, account: the order in which they are judged."""
+def _unplace_one(mapping: StoreMapping, transaction_id: int, *, now: datetime) -> None:
+    """Message, case, purchase, account: the order in which they are judged. It may have left the store meanwhile."""
     messages = Notification.objects.select_for_update(of=("self",), no_key=True)
     message = messages.filter(transaction=transaction_id, kind=Notification.Kind.BILL).order_by("pk").first()
     transaction = places.locked(transaction_id)
+    if not under(mapping).filter(pk=transaction_id).exists():
+        return
     places.unplace(transaction=transaction, mall_id=_reported_to(transaction, message), now=now)
     if message and transaction.state == Transaction.State.PARKED:
         name = transaction.store_label or transaction.merchant_id
@@ -254,16 +290,16 @@ def _end(job: MappingJob, left: int, points: int, missed: int, *, now: datetime)
 def _given(job: MappingJob) -> int:
     """Counted from what was written, so that a job taken up again counts the same."""
     rows = under(job.mapping).order_by()
-    first = rows.filter(award__awarded_at__gte=job.asked_at).aggregate(points=Sum("award__points", default=0))
-    again = Correction.objects.filter(transaction__in=rows, corrected_at__gte=job.asked_at)
-    points: int = first["points"] + again.aggregate(points=Sum("points", default=0))["points"]
+    first = rows.filter(award__gt=job.last_award_id).aggregate(points=Sum("award__points", default=0))
+    again = _given_after(job).filter(transaction__in=rows).aggregate(points=Sum("points", default=0))
+    points: int = first["points"] + again["points"]
     return points
 
 
 def _taken_back(job: MappingJob) -> tuple[int, int]:
     named = Transaction.objects.filter(unknown_stores.reported_as(job.label), group=job.group_id)
     taken = Correction.objects.filter(
-        transaction__in=named, corrected_at__gte=job.asked_at, reasons__contains=[{"code": "STORE_UNMAPPED"}]
+        transaction__in=named, pk__gt=job.last_correction_id, reasons__contains=[{"code": UNPLACED}]
     )
     sums = taken.aggregate(points=Sum("points", default=0), missed=Sum("uncollected", default=0))
     return -sums["points"], sums["missed"]

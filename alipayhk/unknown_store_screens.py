@@ -1,6 +1,7 @@
 """The inbox of unknown stores on the staff screens: who waits how long, which store it may be, and mapping it."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -107,10 +108,17 @@ class UnknownStorePages(BaseAdmin):
         if request.method not in ("GET", "HEAD") or not request.user.has_perm(VIEW):
             raise PermissionDenied
         sight = scoping.sight_of(request)
-        found = unknown_stores.listed(group_ids=sight.group_ids, mall_ids=sight.mall_ids)
+        typed, number = _typed(request), _page(request)
+        found = unknown_stores.listed(
+            group_ids=sight.group_ids, mall_ids=sight.mall_ids, typed=typed, page=number
+        )
+        has_next = len(found) > unknown_stores.PAGE
         context = {
             **self.admin_site.each_context(request), "opts": self.opts, "title": _("Unknown stores"),
-            "rows": _rows(found), "may_map": request.user.has_perm(MAP), "most": unknown_stores.MOST_LISTED,
+            "rows": _rows(found[: unknown_stores.PAGE], sight.mall_ids), "may_map": request.user.has_perm(MAP),
+            "typed": typed, "number": number, "is_paged": has_next or number > 1,
+            "previous": _list(typed, number - 1) if number > 1 else "",
+            "next": _list(typed, number + 1) if has_next else "",
         }  # fmt: skip
         return TemplateResponse(request, "admin/unknown_stores.html", context)
 
@@ -123,17 +131,19 @@ class UnknownStorePages(BaseAdmin):
                 raise PermissionDenied
             return self._map(request, unknown, store)
         led = store_labels.named(group_id=unknown.group_id, label=unknown.name)
+        may = store is not None and _may(request, unknown, store)
+        # It counts what waits in every mall.
         preview = (
             unknown_stores.preview(group_id=unknown.group_id, name=unknown.name, store=store, now=clock.now())
-            if store and not led
+            if store and may and not led
             else None
         )
         context = {
             **self.admin_site.each_context(request), "opts": self.opts,
-            "title": _("Map %(name)s") % {"name": unknown.name}, "unknown": unknown, "led": led, "store": store,
-            "store_name": formats.name_of(store) if store else "", "typed": request.GET.get("q", "")[:100],
-            "may_map": request.user.has_perm(MAP) and store is not None and _may(request, unknown, store),
-            "needs_group": store is not None and not _may(request, unknown, store),
+            "title": _("Map %(name)s") % {"name": unknown.name}, "unknown": unknown,
+            "led": words.seen(led, scoping.sight_of(request)) if led else "", "store": store,
+            "store_name": formats.name_of(store) if store else "", "typed": _typed(request),
+            "may_map": request.user.has_perm(MAP) and may, "needs_group": store is not None and not may,
             "panels": [*([_facts(unknown)] if unknown.payments else []), *([_preview(preview)] if preview else [])],
             "job": _mapped_by(request, unknown) if led else "",
             "choices": _choices(request, unknown), "new_store": _new_store(request, unknown),
@@ -148,7 +158,7 @@ class UnknownStorePages(BaseAdmin):
                 mall=mall, name=unknown.name, store=store, by=login_of(request), now=clock.now()
             )
         except mappings.MappingRefused as refusal:
-            messages.error(request, words.refused(refusal))
+            messages.error(request, words.refused(refusal, scoping.sight_of(request)))
             return HttpResponseRedirect(_address(unknown))
         if job.state == job.State.WAITING:
             self.log_addition(request, job, _("Mapped"))
@@ -156,8 +166,22 @@ class UnknownStorePages(BaseAdmin):
         return HttpResponseRedirect(reverse("admin:alipayhk_mappingjob_change", args=[job.pk]))
 
 
-def _rows(found: list[UnknownStore]) -> list[Row]:
-    shelf = Shelf({one.group_id for one in found})
+def _typed(request: HttpRequest) -> str:
+    return request.GET.get("q", "")[:100].strip().replace("\x00", "")
+
+
+def _page(request: HttpRequest) -> int:
+    number = request.GET.get("p", "")
+    return max(1, int(number)) if number.isdecimal() and len(number) < 7 else 1
+
+
+def _list(typed: str, number: int) -> str:
+    return f"{reverse(LIST)}?{urlencode({'q': typed, 'p': number})}"
+
+
+def _rows(found: list[UnknownStore], mall_ids: Collection[int]) -> list[Row]:
+    """Stores of malls that the login does not see are likely to nobody."""
+    shelf = Shelf(mall_ids)
     malls = Mall.objects.in_bulk({one.mall_id for one in found})
     compared: dict[UnknownStore, bool] = {}
     likely: dict[UnknownStore, Likely | None] = {}
@@ -223,17 +247,23 @@ def _stores(request: HttpRequest, unknown: UnknownStore) -> QuerySet[Any]:
 
 
 def _may(request: HttpRequest, unknown: UnknownStore, store: Store) -> bool:
-    """A label leads to one store for the whole group: beyond one's own mall, that is the group's staff's to say."""
+    """A label leads to one store for the whole group: beyond one's own mall, that is the group's staff's to say.
+
+    So is a name under which nothing waits yet, and a merchant ID that another mall's store has.
+    """
     if unknown.group_id in scoping.whole_groups(request):
         return True
+    seen = scoping.sight_of(request).mall_ids
     rows = unknown_stores.waiting(group_id=unknown.group_id, name=unknown.name).order_by()
     malls = set(rows.values_list("mall_id", flat=True).distinct())
-    return store.mall_id == unknown.mall_id and malls <= scoping.sight_of(request).mall_ids
+    others = Store.objects.filter(group=unknown.group_id, merchant_id=unknown.name).exclude(mall__in=seen)
+    is_here = store.mall_id == unknown.mall_id and unknown.mall_id in malls
+    return is_here and malls <= seen and not others.exists()
 
 
 def _choices(request: HttpRequest, unknown: UnknownStore) -> list[tuple[Store, str, str, str, str]]:
     """Found by what was typed, else the likely ones: store, name, mall, why, address."""
-    typed = request.GET.get("q", "")[:100].strip().replace("\x00", "")
+    typed = _typed(request)
     if typed:
         asked = Q()
         for field in ("name_en", "name_zh", "code", "pms_label", "merchant_id", "unit"):
@@ -243,9 +273,8 @@ def _choices(request: HttpRequest, unknown: UnknownStore) -> list[tuple[Store, s
             for store in _stores(request, unknown).filter(asked).order_by("name_en", "pk")[:MOST_FOUND]
         ]
     else:
-        seen = set(_stores(request, unknown).values_list("pk", flat=True))
-        likely = Shelf([unknown.group_id]).likely(unknown)
-        found = [(one.store, words.score(one)) for one in likely if one.store.pk in seen]
+        likely = Shelf(scoping.sight_of(request).mall_ids).likely(unknown)
+        found = [(one.store, words.score(one)) for one in likely]
     return [
         (
             store,

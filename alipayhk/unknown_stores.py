@@ -17,7 +17,7 @@ from loyalty.earning.models import Transaction
 from pms import columns
 from pms.models import Mall, Store
 
-MOST_LISTED = 50
+PAGE = 50
 # Judging a payment for show takes about a millisecond.
 MOST_FORESEEN = 2000
 MOST_NAMES = 5
@@ -32,7 +32,10 @@ SELECT group_id, mall_id, {NAMED}, bool_and(store_label = ''), count(*),
 FROM earning_transaction
 WHERE state = 'PARKED' AND group_id = ANY(%(group_ids)s::bigint[]) AND mall_id = ANY(%(mall_ids)s::bigint[])
     AND (%(name)s = '' OR {NAMED} = %(name)s)
-GROUP BY 1, 2, 3 ORDER BY min(recorded_at) LIMIT {MOST_LISTED}
+GROUP BY 1, 2, 3
+HAVING %(typed)s = '' OR bool_or(strpos(lower({NAMED}), lower(%(typed)s)) > 0
+    OR strpos(lower(merchant_name), lower(%(typed)s)) > 0)
+ORDER BY min(recorded_at), 1, 2, 3 OFFSET %(skipped)s LIMIT {PAGE} + 1
 """  # noqa: S608  (put together from constants alone)
 COUNT = f"""
 SELECT count(*), min(waiting.since) FROM (
@@ -73,10 +76,16 @@ class Preview:
     is_whole: bool
 
 
-def listed(*, group_ids: Collection[int], mall_ids: Collection[int], name: str = "") -> list[UnknownStore]:
-    """Oldest first, as far as `MOST_LISTED`."""
+def listed(
+    *, group_ids: Collection[int], mall_ids: Collection[int], name: str = "", typed: str = "", page: int = 1
+) -> list[UnknownStore]:
+    """Oldest first, of all or one `name`, or where it or a merchant's name holds what was `typed`.
+
+    One more than `PAGE` says that there is a next page.
+    """
     values: dict[str, Any] = {
         "group_ids": columns.numbers(group_ids), "mall_ids": columns.numbers(mall_ids), "name": name,
+        "typed": typed, "skipped": (page - 1) * PAGE,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(INBOX, values)

@@ -13,7 +13,7 @@ from django.db.transaction import atomic
 from alipayhk import inbox, judging, messages, replays
 from alipayhk.messages import Message, Unreadable
 from alipayhk.models import Notification
-from loyalty.earning import places
+from loyalty.earning import places, purchases
 from loyalty.earning.models import Transaction
 from loyalty.earning.outcomes import Outcome, Verdict
 from pms import store_labels
@@ -28,11 +28,28 @@ LONGEST_RETRY = timedelta(hours=1)
 LONGEST_USUAL_WAIT = timedelta(hours=26)
 
 AWAITED = "substr(n.waits_for, 7)"
-# A payment waits for its label or, without one, for its merchant ID.
-LED_TO = " UNION ".join(
-    store_labels.leading(group="n.group_id", label=label, merchant=merchant)
-    for label, merchant in ((AWAITED, "''"), ("''", AWAITED))
-)
+PAID_DATE = "(t.paid_at AT TIME ZONE 'Asia/Hong_Kong')::date"
+MALL_THEN = purchases.mall_then(store="s", date=PAID_DATE)
+# Whether a recorded purchase that waits has its one store now, in the mall where that was on the day.
+HAS_STORE = f"""
+(SELECT count(*) = 1 AND bool_and(s.state = 'ACTIVE' AND m.state = 'ACTIVE')
+ FROM ({store_labels.leading(group="t.group_id", label="t.store_label", merchant="t.merchant_id")}) named
+ JOIN pms_store s ON s.id = named.id JOIN pms_mall m ON m.id = {MALL_THEN}
+ JOIN pms_mall called ON called.id = t.mall_id AND called.state = 'ACTIVE')
+"""  # noqa: S608  (put together from constants alone)
+
+
+def _may_have_store(label: str, merchant: str) -> str:
+    """Of what was not recorded, as its store was suspended: judging it reads the day, so any mall of its will do."""
+    return f"""
+    (SELECT count(*) = 1 AND bool_and(s.state = 'ACTIVE' AND EXISTS (
+         SELECT FROM pms_mall m WHERE m.state = 'ACTIVE' AND (m.id = s.mall_id
+             OR m.id IN (SELECT move.from_mall_id FROM pms_storemove move WHERE move.store_id = s.id))))
+     FROM ({store_labels.leading(group="n.group_id", label=label, merchant=merchant)}) named
+     JOIN pms_store s ON s.id = named.id)
+    """  # noqa: S608  (put together from constants alone)
+
+
 # Parked rows whose missing half exists now, whichever door it came by.
 READY = f"""
 SELECT n.id FROM alipayhk_notification n
@@ -45,22 +62,20 @@ WHERE n.state = 'PARKED' AND (
         SELECT FROM earning_transaction t
         WHERE t.group_id = n.group_id AND upper(t.payment_number) = substr(n.waits_for, 9)
             AND t.state NOT IN ('PARKED', 'HELD'))
-    OR n.waits_for LIKE 'STORE:_%%' AND (
-        SELECT count(*) = 1 AND bool_and(s.state = 'ACTIVE' AND m.state = 'ACTIVE')
-        FROM ({LED_TO}) named JOIN pms_store s ON s.id = named.id JOIN pms_mall m ON m.id = s.mall_id)
+    OR n.waits_for LIKE 'STORE:_%%' AND CASE WHEN n.transaction_id IS NULL
+        THEN {_may_have_store(AWAITED, "''")} OR {_may_have_store("''", AWAITED)}
+        ELSE (SELECT {HAS_STORE} FROM earning_transaction t WHERE t.id = n.transaction_id) END
     OR n.waits_for LIKE 'MALL:%%' AND EXISTS (
         SELECT FROM pms_mall m WHERE m.id::text = substr(n.waits_for, 6) AND m.state = 'ACTIVE'))
 ORDER BY n.received_at LIMIT %(limit)s
 """  # noqa: S608  (put together from constants alone)
 
-UPLOADED_TO = store_labels.leading(group="t.group_id", label="t.store_label", merchant="t.merchant_id")
 STRAYS = f"""
 SELECT t.id FROM earning_transaction t
 WHERE t.state = 'PARKED' AND t.channel = 'UPLOAD' AND NOT EXISTS (
         SELECT FROM alipayhk_notification n
         WHERE n.transaction_id = t.id AND n.kind = 'BILL' AND n.state = 'PARKED')
-    AND (SELECT count(*) = 1 AND bool_and(s.state = 'ACTIVE' AND m.state = 'ACTIVE')
-         FROM ({UPLOADED_TO}) named JOIN pms_store s ON s.id = named.id JOIN pms_mall m ON m.id = s.mall_id)
+    AND {HAS_STORE}
 ORDER BY t.paid_at, t.id LIMIT %(limit)s
 """  # noqa: S608  (put together from constants alone)
 

@@ -27,6 +27,8 @@ class Migration(migrations.Migration):
                 ('points', models.BigIntegerField(default=0, verbose_name='points')),
                 ('missed', models.BigIntegerField(default=0, verbose_name='points not collected')),
                 ('bound', models.BigIntegerField(default=0, editable=False, verbose_name='taken up at')),
+                ('last_award_id', models.BigIntegerField(default=0, editable=False, verbose_name='newest award then')),
+                ('last_correction_id', models.BigIntegerField(default=0, editable=False, verbose_name='newest correction then')),
                 ('asked_at', models.DateTimeField(verbose_name='asked')),
                 ('moved_at', models.DateTimeField(verbose_name='last progress')),
                 ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended')),

@@ -185,6 +185,7 @@ def follow(*, transaction: Transaction, suspicion: Suspicion | None, points: int
     if case is None and suspicion:
         open_case(transaction_id=transaction.pk, suspicion=suspicion, points=points, now=now)
     elif case and (case.is_waiting or case.decided_by_id is None):
+        case.mall_id = transaction.mall_id
         _say_anew(case, suspicion, points, now=now)
 
 
@@ -200,6 +201,24 @@ def _say_anew(case: DuplicateCase, suspicion: Suspicion | None, points: int, *, 
         case.points_saved = points if is_over else 0
         case.cents_saved = worth(case.transaction, points) if is_over else 0
     case.save()
+
+
+def reopen_blocked_by(transaction: Transaction) -> None:
+    """What the rules alone blocked for being like one that has lost its store waits for people.
+
+    A case that somebody is deciding at this moment is left to them.
+    """
+    cases = DuplicateCase.objects.select_for_update(no_key=True, skip_locked=True)
+    blocked = cases.filter(
+        earlier=transaction,
+        verdict=DuplicateCase.Verdict.BLOCKED,
+        state=DuplicateCase.State.SAME,
+        decided_by=None,
+    )
+    for case in blocked:
+        case.state, case.decided_at = DuplicateCase.State.OPEN, None
+        case.points_saved = case.cents_saved = 0
+        case.save(update_fields=["state", "decided_at", "points_saved", "cents_saved"])
 
 
 def is_looked_at(transaction: Transaction) -> bool:

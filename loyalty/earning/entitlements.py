@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from loyalty.earning import limits, rules, rulesets
+from loyalty.earning.duplicate_models import UNPLACED
 from loyalty.earning.replay import Replay
 from loyalty.earning.rule_terms import Facts, Kind, RuleTerms, facts_from_json
 from loyalty.earning.rules import Judgement
@@ -23,7 +24,7 @@ from loyalty.ledger.proof import Breach
 FETCHED = 1000
 
 # By member, so that what a member used of a limit is whole when the next one comes; a share takes every so many.
-JUDGED = """
+JUDGED = f"""
 SELECT purchase.member_id, award.id, award.points, award.pending_points, award.counted_cents,
        award.awarded_at::text, award.versions::text, json_build_array(award.facts, award.rooms, award.lines)::text,
        purchase.amount_cents, purchase.currency, purchase.paid_at::text, purchase.tender, purchase.item, back.refunds,
@@ -35,12 +36,12 @@ LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(id, amount_cents, 
            FROM earning_refund GROUP BY transaction_id) back ON back.transaction_id = purchase.id
 LEFT JOIN (SELECT transaction_id, jsonb_agg(jsonb_build_array(
                id, kind, points, uncollected, coalesce(last_refund_id, 0), facts, versions, rooms,
-               reasons @> '[{"code": "STORE_UNMAPPED"}]') ORDER BY id)::text
+               reasons @> '[{{"code": "{UNPLACED}"}}]') ORDER BY id)::text
                AS corrections
            FROM earning_correction GROUP BY transaction_id) decided ON decided.transaction_id = purchase.id
 WHERE purchase.member_id %% %(of)s = %(share)s
 ORDER BY purchase.member_id, award.id
-"""
+"""  # noqa: S608  (put together from constants alone)
 USED = """
 SELECT account.member_id, use.id, use.key, use.used FROM earning_capuse use
 JOIN ledger_pointaccount account ON account.id = use.account_id

@@ -151,9 +151,9 @@ def release(*, account_id: int, uses: Mapping[str, int]) -> None:
     """A judgement counts no more: what it took is free again. The caller holds the account's lock."""
     for key, used in uses.items():
         if not is_budget(key):
-            CapUse.objects.filter(account_id=account_id, key=key).update(used=F("used") - used)
+            CapUse.objects.filter(account_id=account_id, key=key).update(used=Greatest(F("used") - used, 0))
     for key in sorted(filter(is_budget, uses), key=_rule_id):
-        BudgetUse.objects.filter(rule_id=_rule_id(key)).update(used=F("used") - uses[key])
+        BudgetUse.objects.filter(rule_id=_rule_id(key)).update(used=Greatest(F("used") - uses[key], 0))
 
 
 def give_back(*, account_id: int, key: str) -> None:

@@ -7,6 +7,8 @@ limits and budgets it used are free again, as its payment was none of that store
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connection
+
 from loyalty.earning import awards, duplicates, limits, replay, runs, settlement, standing
 from loyalty.earning.decisions import Decision
 from loyalty.earning.duplicate_models import UNPLACED
@@ -41,6 +43,7 @@ def locked(transaction_id: int) -> Transaction:
 
 def place(*, transaction: Transaction, now: datetime) -> Outcome:
     """Judge a transaction that waits for its store, by the rules of its day; the caller has it from `locked`."""
+    _check_block()
     is_anothers = duplicates.is_anothers(transaction)
     if not is_anothers and not Award.objects.filter(transaction=transaction).exists():
         return awards.complete(transaction=transaction, now=now)
@@ -68,6 +71,7 @@ def unplace(*, transaction: Transaction, mall_id: int, now: datetime) -> Taken:
 
     One that has nothing because of its number, or because people said so, stays a duplicate without a store.
     """
+    _check_block()
     if transaction.store_id is None:
         return Taken()
     account = postings.lock(member_id=transaction.member_id)
@@ -84,7 +88,14 @@ def unplace(*, transaction: Transaction, mall_id: int, now: datetime) -> Taken:
     transaction.state = State.DUPLICATE if is_kept else State.PARKED
     transaction.save(update_fields=["store", "mall_id", "state"])
     settlement.become(transaction, transaction.state, now=now)
+    DuplicateCase.objects.filter(transaction=transaction).update(mall_id=mall_id)
+    duplicates.reopen_blocked_by(transaction)
     return taken
+
+
+def _check_block() -> None:
+    if not connection.in_atomic_block:
+        raise RuntimeError("the purchase and its points change together: call this in an atomic block")
 
 
 def _give_anew(transaction: Transaction, found: Found, decision: Decision, *, now: datetime) -> Posted | None:

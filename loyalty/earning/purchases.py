@@ -127,16 +127,23 @@ PAID_DATE = "(asked.paid_at AT TIME ZONE 'Asia/Hong_Kong')::date"
 LEADING = store_labels.leading(
     group="program.group_id", label="asked.store_label", merchant="asked.merchant_id"
 )
+
+
+def mall_then(*, store: str, date: str) -> str:
+    """SQL for the mall where the store was on the day."""
+    return f"""CASE WHEN {store}.moved_date > {date}
+            THEN (SELECT move.from_mall_id FROM pms_storemove move
+                  WHERE move.store_id = {store}.id AND move.moved_date > {date}
+                  ORDER BY move.moved_date LIMIT 1)
+            ELSE {store}.mall_id END"""  # noqa: S608  (put together from constants alone)
+
+
 STORE = f"""
 LEFT JOIN LATERAL (
     SELECT one.*, count(*) OVER () AS namesakes,
         {PAID_DATE} >= coalesce(one.opened_date, '-infinity') AND {PAID_DATE} <= coalesce(one.closed_date, 'infinity')
             AS is_open,
-        CASE WHEN one.moved_date > {PAID_DATE}
-            THEN (SELECT move.from_mall_id FROM pms_storemove move
-                  WHERE move.store_id = one.id AND move.moved_date > {PAID_DATE}
-                  ORDER BY move.moved_date LIMIT 1)
-            ELSE one.mall_id END AS mall_then_id
+        {mall_then(store="one", date=PAID_DATE)} AS mall_then_id
     FROM ({LEADING}) named JOIN pms_store one ON one.id = named.id
 ) store ON true
 """  # noqa: S608  (put together from constants alone)

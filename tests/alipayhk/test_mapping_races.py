@@ -100,11 +100,15 @@ def test_of_many_who_map_one_wins_and_unmapping_leaves_none_behind_that_came_mea
     stores = [mall.store, *(factories.StoreFactory.create(mall=mall.mall) for _ in range(3))]
     bills = [mall.bill(pmsLabel=LABEL, userId=wallet_pass.user_id) for _ in range(30)]
 
+    begun_at = clock.now()
     with ThreadPoolExecutor(4) as pool:
+        sent = [pool.submit(closing, mall.send, "BILL", bill) for bill in bills[:10]]
         said = [one.result() for one in [pool.submit(closing, mapped_by, mall, store) for store in stores]]
         mapping = StoreMapping.objects.get()
-        mappings.work(job_id=MappingJob.objects.get().pk, clock=clock.now)
-        sent = [pool.submit(closing, mall.send, "BILL", bill) for bill in bills]
+        # As a sweep and a webhook do that had begun before the name was mapped.
+        sent.append(pool.submit(closing, waiting.sweep, now=begun_at))
+        mappings.work(job_id=MappingJob.objects.get().pk, clock=lambda: begun_at)
+        sent += [pool.submit(closing, mall.send, "BILL", bill) for bill in bills[10:]]
         undo = mappings.unmap(mapping=mapping, reason="wrong", by=None, now=clock.now())
         work = pool.submit(closing, mappings.work, job_id=undo.pk, clock=clock.now)
         for one in [work, *sent]:

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from alipayhk import mappings
+from alipayhk import mappings, unknown_stores
 from alipayhk.models import MappingJob, Notification
 from loyalty.ledger.models import PointAccount
 from pms import clock
@@ -147,6 +147,72 @@ def test_a_label_that_waits_in_a_hidden_mall_too_is_the_group_s(mall: Wallet) ->
         assert client.post(map_page(mall), {"store": mall.store.pk}).status_code == 403
 
     assert "Staff of the whole group can map it" in page(client, map_page(mall, mall.store))
+
+
+@pytest.mark.parametrize("is_theirs", [True, False], ids=["another mall's merchant ID", "nothing waits"])
+def test_a_name_that_is_not_theirs_is_not_mapped_by_a_mall_s_staff(mall: Wallet, is_theirs: bool) -> None:
+    elsewhere = factories.MallFactory.create(group=mall.mall.group)
+    if is_theirs:
+        factories.StoreFactory.create(mall=elsewhere, merchant_id="2160777")
+        factories.TransactionFactory.create(
+            group=mall.mall.group,
+            mall=mall.mall,
+            store=None,
+            state="PARKED",
+            store_label="",
+            merchant_id="2160777",
+        )
+
+    client = staff(mall)
+
+    with changes.only():
+        answer = client.post(map_page(mall, name="2160777"), {"store": mall.store.pk})
+
+    assert answer.status_code == 403
+
+
+def test_a_store_of_a_hidden_mall_is_likely_to_nobody_and_not_named(mall: Wallet) -> None:
+    elsewhere = factories.MallFactory.create(group=mall.mall.group)
+    hidden = factories.StoreFactory.create(mall=elsewhere, name_en="Harbor Noodles", code="HIDDEN-1")
+    Store.objects.filter(pk=mall.store.pk).update(name_en="Sakura", name_zh="櫻花")
+    mine, group = staff(mall), staff(mall, mall=None, group=mall.mall.group)
+    assert "HIDDEN-1" in page(group, INBOX)
+    assert "HIDDEN-1" in page(group, map_page(mall))
+
+    shown = page(mine, INBOX) + page(mine, map_page(mall))
+    mapped(mall, hidden)
+    answer = mine.post(map_page(mall), {"store": mall.store.pk}, follow=True)
+
+    shown += answer.content.decode() + page(mine, map_page(mall))
+    assert "HIDDEN-1" not in shown
+    assert "Harbor Noodles" not in shown.replace("HARBOR NOODLES LTD", "")
+    assert "a store of another mall" in shown
+
+
+def test_the_inbox_has_a_search_and_pages(mall: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(unknown_stores.PAGE):
+        factories.TransactionFactory.create(
+            group=mall.mall.group, mall=mall.mall, store=None, state="PARKED", store_label=f"STALL-{number}"
+        )
+    client = staff(mall)
+
+    first, second = page(client, INBOX), page(client, f"{INBOX}?p=2")
+
+    assert ("Next page" in first, "Next page" in second, "Previous page" in second) == (True, False, True)
+    assert (LABEL in first) != (LABEL in second)
+    found = page(client, f"{INBOX}?q=kiosk")
+    assert (LABEL in found, "STALL-" in found) == (True, False)
+    assert "Nothing that waits is called so." in page(client, f"{INBOX}?q=nowhere&p=x")
+
+
+def test_staff_of_another_mall_than_the_store_s_do_not_unmap_though_nothing_stands_there(
+    mall: Wallet,
+) -> None:
+    other = factories.StoreFactory.create(mall=factories.MallFactory.create(group=mall.mall.group))
+    job = mapped(mall, other)
+    address = reverse("admin:alipayhk_mappingjob_unmap", args=[job.pk])
+
+    assert staff(mall).get(address).status_code == 403
 
 
 @pytest.mark.parametrize("asked", [{"mall": "0"}, {"name": ""}, {"mall": "x"}, {"name": "a\x00"}])

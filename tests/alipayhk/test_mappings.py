@@ -12,8 +12,9 @@ from alipayhk.models import MappingJob, Notification
 from loyalty.earning import recount
 from loyalty.earning.models import Award, Correction, Transaction
 from loyalty.ledger import proof
-from loyalty.ledger.models import PointAccount
-from pms import clock
+from loyalty.ledger.models import PointAccount, Posting
+from members.models import Member
+from pms import clock, registry
 from pms.models import Store, StoreMapping
 from tests import factories
 from tests.alipayhk import changes, wallet
@@ -76,6 +77,22 @@ def test_what_waits_is_one_line_for_each_name(mall: Wallet) -> None:
     assert inbox(mall, name="2160777") == [second]
 
 
+def test_the_inbox_is_searched_by_name_and_has_pages(mall: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OLD-1", "NEW-50%", "OLD-2"):
+        waits(mall, 1, pmsLabel=name, merchantName=f"Shop of {name[-1]}")
+    seen = {"group_ids": [mall.mall.group_id], "mall_ids": [mall.mall.pk]}
+
+    def names(**asked: Any) -> list[str]:
+        return [one.name for one in unknown_stores.listed(**seen, **asked)]
+
+    assert (names(typed="old"), names(typed="0%"), names(typed="shop of 2")) == (
+        ["OLD-1", "OLD-2"],
+        ["NEW-50%"],
+        ["OLD-2"],
+    )
+    assert (names(typed="none"), names(page=2)) == ([], [])
+
+
 def test_staff_of_another_mall_see_none_of_it(mall: Wallet) -> None:
     waits(mall)
     other = factories.MallFactory.create(group=mall.mall.group)
@@ -107,7 +124,7 @@ def test_likely_stores_say_why(
     waits(mall, 1, merchantName=reported, merchantId=merchant_id or "1", pmsLabel=label)
     [unknown] = inbox(mall)
 
-    likely = Shelf([mall.mall.group_id]).likely(unknown)
+    likely = Shelf([mall.mall.pk]).likely(unknown)
 
     assert [one.store for one in likely] == [right]
     said = [part.said for part in likely[0].parts]
@@ -120,14 +137,14 @@ def test_a_name_like_none_is_likely_nobody(mall: Wallet) -> None:
     Store.objects.filter(pk=mall.store.pk).update(name_en="Sakura", name_zh="櫻花")
     waits(mall, 1, merchantName="Golden Optics")
 
-    assert Shelf([mall.mall.group_id]).likely(inbox(mall)[0]) == []
+    assert Shelf([mall.mall.pk]).likely(inbox(mall)[0]) == []
 
 
 def test_a_page_compares_only_so_many_names(mall: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     Store.objects.filter(pk=mall.store.pk).update(name_en="Sakura", name_zh="櫻花")
     waits(mall, 1, merchantName="Sakura")
     monkeypatch.setattr(likely_stores, "MOST_COMPARED", 1)
-    shelf, [unknown] = Shelf([mall.mall.group_id]), inbox(mall)
+    shelf, [unknown] = Shelf([mall.mall.pk]), inbox(mall)
 
     first, second = shelf.likely(unknown), shelf.likely(unknown)
 
@@ -281,6 +298,86 @@ def test_payments_of_the_store_s_own_label_stay_when_another_name_is_unmapped(ma
     undo = work(unmapped(work(mapped(mall))))
 
     assert (undo.payment_count, balance()) == (1, 138)
+
+
+def test_what_was_judged_by_a_clock_read_before_the_mapping_is_taken_back_too(mall: Wallet) -> None:
+    before = clock.now()
+    waits(mall, 2)
+    job = mapped(mall)
+    waiting.sweep(now=before - timedelta(minutes=5))
+
+    job = work(job)
+    assert (balance(), job.points) == (276, 276)
+    mappings.work(job_id=unmapped(job).pk, clock=lambda: before)
+
+    undo = MappingJob.objects.get(kind="UNMAP")
+    assert (undo.state, undo.points, balance()) == (State.DONE, 276, 0)
+    assert breaches() == []
+
+
+def test_payments_at_each_store_of_a_chain_of_mergers_are_taken_back(mall: Wallet) -> None:
+    second, last = (factories.StoreFactory.create(mall=mall.mall) for _ in range(2))
+    waits(mall, 1)
+    job = work(mapped(mall))
+    for store, into in ((mall.store, second), (second, last)):
+        registry.merge(store=store, into=into, by=None, now=clock.now())
+        waits(mall, 1)
+    assert Transaction.objects.values("store").distinct().count() == 3
+
+    undo = work(unmapped(MappingJob.objects.get(pk=job.pk)))
+
+    assert (undo.payment_count, undo.points, balance()) == (3, 414, 0)
+    assert not Transaction.objects.exclude(store=None).exists()
+
+
+def test_one_that_got_nothing_from_its_second_store_loses_that_too(mall: Wallet) -> None:
+    waits(mall, 1)
+    work(unmapped(work(mapped(mall))))
+    earlier, purchase = factories.TransactionFactory.create(), Transaction.objects.get(store_label=LABEL)
+    factories.DuplicateCaseFactory.create(
+        transaction=purchase, earlier=earlier, state="SAME", decided_at=clock.now(),
+        decided_by=factories.UserFactory.create(),
+    )  # fmt: skip
+    job = work(mapped(mall, factories.StoreFactory.create(mall=mall.mall)))
+    purchase.refresh_from_db()
+    assert (purchase.state, purchase.store_id is None) == ("DUPLICATE", False)
+
+    undo = work(unmapped(job))
+
+    purchase.refresh_from_db()
+    assert (undo.payment_count, purchase.state, purchase.store) == (1, "DUPLICATE", None)
+
+
+def test_one_payment_that_cannot_be_taken_back_stops_no_other(
+    mall: Wallet, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits(mall, 3)
+    job = work(mapped(mall))
+    first = Transaction.objects.earliest("pk")
+    # What its own posting will be called.
+    factories.PostingFactory.create(
+        program=first.member.program,
+        kind=Posting.Kind.CLAW_BACK,
+        source=f"transaction/{first.pk}/correction/1",
+    )
+
+    undo = work(unmapped(job))
+
+    assert (undo.state, undo.payment_count, undo.done_count, balance()) == (State.RUNNING, 3, 2, 138)
+    assert f"purchase {first.pk} could not be unmapped" in caplog.text
+    assert mappings.lost(now=clock.now() + timedelta(minutes=1)) == [undo.pk]
+
+
+def test_one_whose_member_left_meanwhile_is_judged_like_any_other_of_theirs(mall: Wallet) -> None:
+    waits(mall, 1)
+    work(unmapped(work(mapped(mall))))
+    Member.objects.update(state=Member.State.CLOSED)
+
+    work(mapped(mall))
+
+    assert (Transaction.objects.get().state, balance()) == ("NOTHING", 0)
+    assert Notification.objects.get().state == "PROCESSED"
+    assert breaches() == []
 
 
 def test_of_two_who_unmap_the_second_is_told(mall: Wallet) -> None:

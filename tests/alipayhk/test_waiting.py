@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from alipayhk import inbox, waiting
 from alipayhk.models import Notification
 from loyalty.earning.models import Award, Transaction
-from pms import clock
+from pms import clock, registry
+from pms.models import Mall, Store
 from tests import factories
 from tests.alipayhk import changes, wallet
 from tests.alipayhk.wallet import PARAM_ILLEGAL, SUCCESS, Wallet
@@ -87,6 +90,32 @@ def test_a_payment_woken_after_its_rule_changed_earns_by_the_rule_of_its_day(mal
     waiting.sweep(now=clock.now())
 
     assert (Award.objects.get().rule_version, Award.objects.get().points) == (version, 138)
+
+
+def test_a_label_that_is_also_the_merchant_id_of_two_stores_is_a_label(mall: Wallet) -> None:
+    for _ in range(2):
+        factories.StoreFactory.create(mall=mall.mall, merchant_id="2160777")
+    mall.send("BILL", mall.bill(pmsLabel="2160777"))
+    Store.objects.filter(pk=mall.store.pk).update(pms_label="2160777")
+
+    assert waiting.sweep(now=clock.now()) == 1
+
+
+@pytest.mark.parametrize("closed", ["then", "now"])
+def test_what_waits_is_judged_as_soon_as_the_mall_of_its_day_is_active(mall: Wallet, closed: str) -> None:
+    mall.send("BILL", mall.bill(pmsLabel="MOVING"))
+    then, now = (factories.MallFactory.create(group=mall.mall.group) for _ in range(2))
+    store = factories.StoreFactory.create(mall=then, pms_label="MOVING")
+    day = Transaction.objects.get().paid_at.date() + timedelta(days=2)
+    registry.move(store=store, to_mall=now, moved_date=day, by=None, now=clock.now())
+    Mall.objects.filter(pk={"then": then, "now": now}[closed].pk).update(state="SUSPENDED")
+
+    judged = waiting.sweep(now=clock.now())
+
+    assert judged == (closed == "now")
+    with CaptureQueriesContext(connection) as seen:
+        waiting.sweep(now=clock.now())
+    assert not [query for query in seen.captured_queries if "FOR NO KEY UPDATE" in query["sql"]]
 
 
 def test_staff_may_try_again_what_was_rejected(mall: Wallet) -> None:
