@@ -9,12 +9,15 @@ import logging
 import zlib
 from typing import Any
 
+from django.contrib import messages
 from django.core import signing
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from pms import clock, formats, scoping, store_export, store_files, store_rows, table_files
 from pms.models import Mall, StoreChange
@@ -29,6 +32,8 @@ LISTED = 200
 CARRIED_FOR = 24 * 3600
 # Of the page that carries it back; a mall's list is a tenth of this.
 LARGEST_CARRIED = 1_500_000
+BUSY = _("Others are writing stores of this group just now. Nothing was written; send the file again.")
+CHANGED = _("Stores were changed since you looked. Nothing was written; this is what the file would do now.")
 
 
 class StoreFileScreens(ScopedModelAdmin):
@@ -61,22 +66,31 @@ class StoreFileScreens(ScopedModelAdmin):
         try:
             plan = store_files.check(mall=mall, file=file)
             file.seek(0)
-            return plan, _carried(request, mall, file.read()) if plan.is_worth_it else ""
+            return plan, _carried(request, plan, file.read())
         except FileRefused as refused:
             form.add_error("file", f"{table_files.REFUSALS[refused.code]} {refused.detail}".strip())
             return None, ""
 
     def _write(self, request: HttpRequest) -> HttpResponse:
-        mall, content = _unpacked(request)
-        plan = store_files.run(
-            mall=mall,
-            file=io.BytesIO(content),
-            source=StoreChange.Source.FILE,
-            by=login_of(request),
-            now=clock.now(),
-        )
+        mall, digest, content = _unpacked(request)
+        try:
+            plan = store_files.run(
+                mall=mall,
+                file=io.BytesIO(content),
+                source=StoreChange.Source.FILE,
+                by=login_of(request),
+                now=clock.now(),
+                digest=digest,
+            )
+        except OperationalError:
+            self.message_user(request, BUSY, messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:pms_store_import"))
         if not plan.is_done:
-            return self._import_page(request, StoreFileForm(request=request), plan, "")
+            if plan.is_worth_it:
+                self.message_user(request, CHANGED, messages.WARNING)
+            return self._import_page(
+                request, StoreFileForm(request=request), plan, _carried(request, plan, content)
+            )
         count = store_files.counts(plan)
         log.info("%s imported stores of %s: %s", request.user.get_username(), mall.tag, count)
         self.message_user(
@@ -99,8 +113,8 @@ class StoreFileScreens(ScopedModelAdmin):
         return TemplateResponse(request, "admin/store_file.html", context)
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponse:
-        """What the list shows, with its search and filters."""
-        if not self.has_view_permission(request):
+        """What the list shows, with its search and filters, for those who keep it: IDs of acquirers stand in it."""
+        if not self.has_change_permission(request):
             raise PermissionDenied
         if kind not in store_export.KINDS:
             raise Http404
@@ -120,21 +134,24 @@ def _salt(request: HttpRequest) -> str:
     return f"pms.store_file.{request.user.pk}"
 
 
-def _carried(request: HttpRequest, mall: Mall, content: bytes) -> str:
+def _carried(request: HttpRequest, plan: Plan, content: bytes) -> str:
+    """With what was shown of it: nothing else is written."""
+    if not plan.is_worth_it:
+        return ""
     packed = base64.b64encode(zlib.compress(content)).decode()
     if len(packed) > LARGEST_CARRIED:
         raise FileRefused("STORES_TOO_LARGE")
-    return signing.TimestampSigner(salt=_salt(request)).sign(f"{mall.pk} {packed}")
+    return signing.TimestampSigner(salt=_salt(request)).sign(f"{plan.mall.pk} {plan.digest} {packed}")
 
 
-def _unpacked(request: HttpRequest) -> tuple[Mall, bytes]:
+def _unpacked(request: HttpRequest) -> tuple[Mall, str, bytes]:
     """Only what this login was shown, in a mall that it still sees."""
     try:
         signer = signing.TimestampSigner(salt=_salt(request))
-        mall_id, packed = signer.unsign(request.POST["carried"], max_age=CARRIED_FOR).split(" ", 1)
+        mall_id, digest, packed = signer.unsign(request.POST["carried"], max_age=CARRIED_FOR).split(" ")
     except signing.BadSignature as error:
         raise Http404 from error
     mall = scoping.malls_of(request.user).select_related("group").filter(pk=mall_id).first()
     if mall is None:
         raise Http404
-    return mall, zlib.decompress(base64.b64decode(packed))
+    return mall, digest, zlib.decompress(base64.b64decode(packed))

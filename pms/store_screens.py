@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -84,7 +85,10 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
     autocomplete_fields = ("mall",)
     fieldsets = (
         (None, {"fields": ("mall", "name_en", "name_zh", "code", "category", ("floor", "unit"), "seen")}),
-        (_("How acquirers name it"), {"fields": ("pms_label", "partner_id", "merchant_id", "store_id")}),
+        (
+            _("How acquirers name it"),
+            {"fields": ("pms_label", "partner_id", ("merchant_id", "merchant_name"), "store_id")},
+        ),
         (
             _("Earning points"),
             {"fields": ("is_excluded", "excluded_tenders", ("opened_date", "closed_date"), "state")},
@@ -119,6 +123,18 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
         fields = {name: getattr(obj, name) for name in FIELDS}
         made = registry.create(mall=obj.mall, fields=fields, source=source, by=by, now=now)
         obj.pk, obj._state.adding = made.pk, False
+
+    def changeform_view(self, request: HttpRequest, *typed: Any, **more: Any) -> HttpResponse:
+        """Others may have merged the store, or taken its label, since the form was looked at."""
+        try:
+            return super().changeform_view(request, *typed, **more)
+        except StoreRefused as refused:
+            messages.error(request, str(registry.REFUSALS[refused.code]))
+        except IntegrityError:
+            messages.error(
+                request, _("Somebody else has just entered this label or these IDs; nothing was saved.")
+            )
+        return HttpResponseRedirect(request.path)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

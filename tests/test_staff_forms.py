@@ -37,7 +37,7 @@ def _key_form(credential: Any, **fields: str) -> dict[str, str]:
     }
     counts = {
         f"{part}-{word}": "0"
-        for part in ("keys", "card_template")
+        for part in ("keys", "card_template", "collection")
         for word in ("TOTAL_FORMS", "INITIAL_FORMS")
     }
     return {**kept, "client_ids": "[]", "path_prefix": "", **counts, **fields}

@@ -207,9 +207,6 @@ ORDER BY asked.place
 """  # noqa: S608  (put together from constants alone)
 
 
-NOWHERE: Mapping[str, Any] = dict.fromkeys(("store_id", "store_mall_id", "store_mall_tag"))
-
-
 def find(purchase: Purchase, *, is_trial: bool = False, is_new: bool = True) -> Found:
     """A trial takes no number for a posting, so it writes nothing at all; only what is new takes locks."""
     return find_all([purchase], is_trial=is_trial, is_new=is_new)[0]
@@ -231,11 +228,15 @@ def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool 
     found: dict[int, Found] = {}
     for place, *row in rows:
         # Two stores of one name are no store.
-        found[place] = found[place]._replace(**NOWHERE) if place in found else Found(*row)
+        found[place] = _nowhere(found[place]) if place in found else Found(*row)
     known = [found[place] for place in range(1, len(asked) + 1)]
     if is_new and len(asked) > 1:
         _take_locks(asked, known)
     return known
+
+
+def _nowhere(found: Found) -> Found:
+    return found._replace(store_id=None, store_mall_id=None, store_mall_tag=None)
 
 
 def _values(asked: Sequence[Purchase]) -> dict[str, Any]:

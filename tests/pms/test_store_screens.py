@@ -3,13 +3,18 @@
 import re
 import time
 from datetime import date
+from typing import Any
 
+import psycopg
 import pytest
+from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from pms import registry
+from pms.clock import now
 from pms.models import MallStaff, Store, StoreChange, StoreMove, User
 from tests import factories, walls
 from tests.factories import MallFactory, StoreFactory
@@ -156,8 +161,10 @@ def test_the_counter_reads_stores_but_changes_and_imports_none(store: Store) -> 
     reader.force_login(walls.staff_of(store.mall, role=MallStaff.Role.COUNTER))
 
     assert "海港麵家" in page(reader, f"{LIST}{store.pk}/change/")
+    assert "export.csv" not in page(reader, LIST)
     for name in (f"{store.pk}/move", f"{store.pk}/merge", "import"):
         assert reader.get(f"{LIST}{name}/").status_code == 403
+    assert reader.get(f"{LIST}export.csv").status_code == 403
 
 
 def upload(*rows: str) -> SimpleUploadedFile:
@@ -178,6 +185,61 @@ def test_a_file_is_looked_at_then_written_by_whom_it_was_shown_to(client: Client
     assert client.post(f"{LIST}import/", {"carried": carried[1]}).status_code == 302
 
     assert Store.objects.get(pms_label="PMS-N").changes.get().source == "FILE"
+
+
+def test_a_file_is_shown_again_where_stores_were_changed_since(client: Client, store: Store) -> None:
+    rows = [f"{store.pms_label},Noodle Bar"]
+
+    def carried(shown: str) -> str:
+        return re.search(r'name="carried" value="([^"]+)"', shown)[1]  # type: ignore[index]
+
+    looked = client.post(f"{LIST}import/", {"mall": store.mall_id, "file": upload(*rows)}).content.decode()
+    registry.change(store=store, fields={"name_en": "Tea House"}, source="STAFF", by=None, now=now())
+
+    again = client.post(f"{LIST}import/", {"carried": carried(looked)}).content.decode()
+
+    store.refresh_from_db()
+    assert "Stores were changed since you looked" in again
+    assert store.name_en == "Tea House"
+    assert client.post(f"{LIST}import/", {"carried": carried(again)}).status_code == 302
+    store.refresh_from_db()
+    assert store.name_en == "Noodle Bar"
+
+
+def test_while_others_write_the_groups_stores_an_import_says_so(client: Client, store: Store) -> None:
+    rows = [f"{store.pms_label},Noodle Bar"]
+    looked = client.post(f"{LIST}import/", {"mall": store.mall_id, "file": upload(*rows)}).content.decode()
+    carried = re.search(r'name="carried" value="([^"]+)"', looked)
+    assert carried
+
+    with psycopg.connect(**connection.get_connection_params()) as other, connection.cursor() as cursor:
+        other.execute("SELECT pg_advisory_xact_lock(4103, %s)", [store.group_id % (2**31 - 1)])
+        cursor.execute("SET LOCAL lock_timeout = '20ms'")
+        said = client.post(f"{LIST}import/", {"carried": carried[1]}, follow=True).content.decode()
+
+    assert "Others are writing stores of this group just now" in said
+    assert not StoreChange.objects.exists()
+
+
+def test_a_store_merged_while_its_form_was_sent_is_told_in_words(client: Client, store: Store) -> None:
+    other = StoreFactory.create(mall=store.mall)
+    sent = typed(client, store, floor="2/F")
+
+    def merged_meanwhile(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "FOR NO KEY UPDATE" in sql:
+            execute(
+                f"UPDATE pms_store SET merged_into_id = {other.pk} WHERE id = {store.pk}",
+                None,
+                *arguments[1:],
+            )
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(merged_meanwhile):
+        answer = client.post(f"{LIST}{store.pk}/change/", sent)
+
+    assert answer.status_code == 302
+    assert str(registry.REFUSALS["MERGED"]) in [str(one) for one in get_messages(answer.wsgi_request)]
+    assert not StoreChange.objects.exists()
 
 
 def test_faulty_rows_are_listed_and_nothing_can_be_written(client: Client, store: Store) -> None:
@@ -228,12 +290,13 @@ def test_the_list_of_five_thousand_stores_is_quick(client: Client, store: Store)
     )
     page(client, LIST)
 
-    times = []
     for address in (LIST, f"{LIST}?standing=open", f"{LIST}?q=C4711"):
-        began = time.thread_time()
-        with CaptureQueriesContext(connection) as queries:
-            shown = page(client, address)
-        times.append(time.thread_time() - began)
-        assert len(queries) <= 30
+        times = []
+        for _try in range(3):
+            began = time.monotonic()
+            with CaptureQueriesContext(connection) as queries:
+                shown = page(client, address)
+            times.append(time.monotonic() - began)
+            assert len(queries) <= 30
+        assert min(times) < 0.3, address
     assert "C4711" in shown
-    assert min(times) < 0.3
