@@ -80,7 +80,7 @@ def test_what_waits_is_one_line_for_each_name(mall: Wallet) -> None:
 def test_the_inbox_is_searched_by_name_and_has_pages(mall: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OLD-1", "NEW-50%", "OLD-2"):
         waits(mall, 1, pmsLabel=name, merchantName=f"Shop of {name[-1]}")
-    seen = {"group_ids": [mall.mall.group_id], "mall_ids": [mall.mall.pk]}
+    seen: dict[str, Any] = {"group_ids": [mall.mall.group_id], "mall_ids": [mall.mall.pk]}
 
     def names(**asked: Any) -> list[str]:
         return [one.name for one in unknown_stores.listed(**seen, **asked)]

@@ -1,7 +1,6 @@
 """Screens of stores: changes are kept, moves and mergers are said before they are done, malls see their own alone."""
 
 import re
-import time
 from datetime import date
 from typing import Any
 
@@ -17,6 +16,7 @@ from pms.clock import now
 from pms.models import MallStaff, Store, StoreChange, StoreMove, User
 from tests import factories, walls
 from tests.factories import MallFactory, StoreFactory
+from tests.screens import seconds
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/pms/store/"
@@ -292,13 +292,10 @@ def test_the_list_of_five_thousand_stores_is_quick(client: Client, store: Store)
     )
     page(client, LIST)
 
-    for address in (LIST, f"{LIST}?standing=open", f"{LIST}?q=C4711"):
-        times = []
-        for _try in range(5):
-            began = time.monotonic()
-            with CaptureQueriesContext(connection) as queries:
-                shown = page(client, address)
-            times.append(time.monotonic() - began)
-            assert len(queries) <= 30
-        assert min(times) < 0.3, address
+    with CaptureQueriesContext(connection) as queries:
+        shown = page(client, f"{LIST}?q=C4711")
+
     assert "C4711" in shown
+    assert len(queries) <= 30
+    for address in (LIST, f"{LIST}?standing=open", f"{LIST}?q=C4711"):
+        assert seconds(client, address) < 0.3, address
