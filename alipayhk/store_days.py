@@ -6,7 +6,7 @@ A move is recorded long before its day; until then the store is the old mall's. 
 from collections.abc import Collection
 from datetime import date, datetime
 
-from django.db.models import BigIntegerField, BooleanField, QuerySet
+from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from pms.clock import HONG_KONG
@@ -30,26 +30,21 @@ def day_of(now: datetime) -> date:
 
 def placed(malls: Collection[Mall | int], *, now: datetime) -> QuerySet[Store]:
     """Stores that are in these malls today, closed ones too."""
-    ids = [mall.pk if isinstance(mall, Mall) else mall for mall in malls]
-    return _with_mall(now).filter(mall_today__in=ids)  # type: ignore[misc]  # annotated
+    today, ids = day_of(now), [mall.pk if isinstance(mall, Mall) else mall for mall in malls]
+    return Store.objects.filter(_holds(f"({_MALL}) = ANY(%s::bigint[])", today, today, ids))
 
 
 def elsewhere(mall: Mall, *, now: datetime) -> QuerySet[Store]:
     """Stores of the group that are in its other malls today."""
-    return _with_mall(now).filter(group_id=mall.group_id).exclude(mall_today=mall.pk)  # type: ignore[misc]  # annotated
+    today, stores = day_of(now), Store.objects.filter(group_id=mall.group_id)
+    return stores.filter(_holds(f"({_MALL}) <> %s", today, today, mall.pk))
 
 
 def live(malls: Collection[Mall | int], *, now: datetime) -> QuerySet[Store]:
     """Stores that these malls have today."""
-    is_live = RawSQL(_named(_LIVE), [day_of(now)], output_field=BooleanField())  # noqa: S611 - constants only
-    return placed(malls, now=now).filter(is_live)
+    return placed(malls, now=now).filter(_holds(_LIVE, day_of(now)))
 
 
-def _with_mall(now: datetime) -> QuerySet[Store]:
-    today = day_of(now)
-    mall = RawSQL(_named(_MALL), [today, today], output_field=BigIntegerField())  # noqa: S611 - constants only
-    return Store.objects.alias(mall_today=mall)
-
-
-def _named(text: str) -> str:
-    return text.format(store="pms_store", day="%s")
+def _holds(text: str, *values: object) -> RawSQL:
+    condition = text.format(store="pms_store", day="%s")
+    return RawSQL(condition, values, output_field=BooleanField())  # noqa: S611 - of constants only

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Count, Q, QuerySet
@@ -263,5 +264,10 @@ def _read(cells: dict[str, str]) -> dict[str, str]:
     """The store's fields. Nothing is cut: a shortened ID is another store's."""
     row = store_rows.read(Line(number=1, cells=cells))
     if row.faults:
-        raise NotTaken("; ".join(f"{fault.column}: {fault}" for fault in row.faults))
+        raise NotTaken("; ".join(f"{_named(fault.column)}: {fault}" for fault in row.faults))
     return row.fields
+
+
+def _named(column: str) -> str:
+    field: Any = Store._meta.get_field(store_rows.COLUMNS[column])
+    return str(field.verbose_name)

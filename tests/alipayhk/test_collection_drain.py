@@ -1,20 +1,22 @@
 """Many stores at once: two drains, stores that change in flight, and the pace of a big mall."""
 
+import socket
 import threading
-import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
 
-from alipayhk import collection_queue, collection_results, stores
-from alipayhk.models import CollectionCall, StoreCollection
+from alipayhk import client, collection_queue, collection_results, stores
+from alipayhk.models import CollectionCall, CollectionSetup, StoreCollection
 from pms import clock
 from pms.models import Store
 from tests import factories
 from tests.alipayhk import collecting
 from tests.alipayhk.collecting import Collector, new_collector
 from tests.alipayhk.gateway import Gateway
+from tests.alipayhk.raw_gateway import RawGateway, Request, result
 from tests.databases import Database
 
 
@@ -83,18 +85,59 @@ def test_an_answer_that_comes_after_its_lease_changes_nothing_but_is_kept(collec
     assert "UNLISTED NOT_LISTED" in collecting.outcomes(store)
 
 
+class Crowd:
+    """A gateway that answers nobody until so many calls wait at once."""
+
+    def __init__(self, raw_gateway: RawGateway, wanted: int) -> None:
+        self.gateway, self.wanted, self.waiting = raw_gateway, wanted, 0
+        self.lock, self.is_there = threading.Lock(), threading.Event()
+        raw_gateway.answer = self.answer
+
+    def answer(self, caller: socket.socket, request: Request) -> None:
+        with self.lock:
+            self.waiting += 1
+            if self.waiting == self.wanted:
+                self.is_there.set()
+        self.is_there.wait(30)
+        with self.lock:
+            self.waiting -= 1
+        caller.sendall(self.gateway.genuine(request, result("SUCCESS")))
+
+
 @pytest.mark.django_db
-def test_many_calls_are_in_flight_together(collector: Collector) -> None:
-    chosen = [collector.store() for _ in range(12)]
-    collector.fault("delay", seconds=0.5, times=None)
-    collector.ask(*chosen)
-    began = time.monotonic()
+def test_64_calls_are_in_flight_together(raw_gateway: RawGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TOTAL_SECONDS", 60.0)
+    setup = factories.CollectionSetupFactory.create(credential=raw_gateway.mall())
+    chosen = factories.StoreFactory.create_batch(64, mall=setup.credential.mall)
+    crowd = Crowd(raw_gateway, 64)
+    stores.ask(stores=chosen, by=None, now=clock.now())
+
+    stores.drain(clock=clock.now)
+
+    assert crowd.is_there.is_set()
+    assert StoreCollection.objects.filter(state="SENT").count() == 64
+
+
+@pytest.mark.django_db
+def test_hundreds_of_stores_are_each_sent_once_though_answers_are_lost(collector: Collector) -> None:
+    mall, count = collector.mall, 300
+    CollectionSetup.objects.update(page_size=100)
+    Store.objects.bulk_create(factories.StoreFactory.build_batch(count, mall=mall, group=mall.group))
+    for fault in ("system_error_after", "reset_after", "unsigned", "wrong_signature"):
+        collector.fault(fault, times=5)
+    stores.ask(stores=stores.unsent(mall, now=clock.now()), by=None, now=clock.now())
 
     collector.drain()
+    StoreCollection.objects.filter(is_uncertain=True).update(due_at=factories.MOMENT)
+    collector.drain()
+    run = collector.confirm()
 
-    took = time.monotonic() - began
-    assert CollectionCall.objects.filter(outcome="DONE").count() == 12
-    assert took < 12 * 0.5 / 2
+    assert [one.saves for one in collector.held()] == [1] * count
+    assert Counter(CollectionCall.objects.values_list("outcome", flat=True)) == {
+        "DONE": count - 20, "UNKNOWN": 20, "LISTED": 20,
+    }  # fmt: skip
+    assert (run.is_whole, run.pages, run.found_rows) == (True, 4, count)
+    assert stores.coverage([mall], now=clock.now()).confirmed == count
 
 
 @pytest.mark.django_db

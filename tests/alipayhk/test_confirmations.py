@@ -273,22 +273,22 @@ def test_what_another_store_has_is_not_taken(collector: Collector) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "theirs"),
+    ("field", "theirs", "said"),
     [
-        ("merchant_id", "2" * 65),
-        ("store_id", "=S-1"),
-        ("partner_id", "20\u202e30"),
-        ("store_name", "E" * 129),
+        ("merchant_id", "2" * 65, "merchant ID: It is longer than it may be: 64"),
+        ("store_id", "=S-1", "store ID: It begins like a formula"),
+        ("partner_id", "20\u202e30", "partner ID: It holds characters"),
+        ("store_name", "E" * 129, r"English\): It is longer than it may be: 128"),
     ],
 )
 def test_what_the_registry_cannot_hold_is_refused_and_not_cut(
-    collector: Collector, field: str, theirs: str
+    collector: Collector, field: str, theirs: str, said: str
 ) -> None:
     row = factories.StoreCollectionFactory.create(
         state="DIFFERS", differences=[{"field": field, "ours": "", "theirs": theirs}]
     )
 
-    with pytest.raises(stores.NotTaken, match=field):
+    with pytest.raises(stores.NotTaken, match=said):
         stores.take_theirs(collection=row, by=None, now=clock.now())
 
     assert StoreChange.objects.count() == 0
