@@ -1,7 +1,10 @@
 """A purchase loses a wrong store and finds another: in any order with refunds it ends where a right one would."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -331,6 +334,50 @@ def test_a_duplicate_stays_one_and_a_later_answer_judges_it_at_the_right_store()
     settlement.grant(transaction=purchase, now=LATER)
     assert (Transaction.objects.get().store, one.person.balance) == (one.stores["BEAUTY"], 400)
     assert breaches() == []
+
+
+def test_a_case_stands_on_the_desk_of_the_mall_that_its_purchase_is_in() -> None:
+    one = mapped()
+    purchase, case = held_case(one)
+    elsewhere = factories.MallFactory.create(group=case.group)
+    DuplicateCase.objects.update(mall=elsewhere)
+
+    one.unplaces(purchase)
+    case.refresh_from_db()
+    assert case.mall == one.person.store.mall
+    DuplicateCase.objects.update(mall=elsewhere)
+    one.maps("DINING")
+    one.finds(purchase)
+
+    case.refresh_from_db()
+    assert case.mall == Transaction.objects.get(pk=purchase.pk).mall == one.person.store.mall
+
+
+def test_what_was_blocked_for_being_like_one_without_a_store_waits_for_people() -> None:
+    one = mapped()
+    purchase, case = held_case(one)
+    DuplicateCase.objects.update(
+        earlier=purchase,
+        transaction=case.earlier,
+        verdict="BLOCKED",
+        state="SAME",
+        decided_at=LATER,
+        points_saved=9,
+    )
+
+    one.unplaces(purchase)
+
+    case.refresh_from_db()
+    assert (case.state, case.decided_at, case.points_saved) == ("OPEN", None, 0)
+
+
+@pytest.mark.parametrize("act", [places.place, partial(places.unplace, mall_id=1)])
+def test_outside_a_block_nothing_is_placed_or_unplaced(act: Callable[..., object]) -> None:
+    """As in a thread of its own, which has no block."""
+    purchase = factories.TransactionFactory.build()
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="in an atomic block"):
+        pool.submit(act, transaction=purchase, now=LATER).result()
 
 
 steps = st.lists(
