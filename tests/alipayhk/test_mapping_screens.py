@@ -15,7 +15,7 @@ from pms import clock
 from pms.models import Store, StoreMapping
 from tests import factories
 from tests.alipayhk import changes, wallet
-from tests.alipayhk.test_mappings import LABEL, balance, mapped, waits, work
+from tests.alipayhk.mapping_steps import LABEL, balance, mapped, waits, work
 from tests.alipayhk.wallet import Wallet
 from tests.screens import page_of
 

@@ -9,8 +9,8 @@ from loyalty.earning.foresight import Foreseen
 from loyalty.earning.models import CapUse, Transaction
 from members.models import Member
 from tests import factories
+from tests.loyalty.earning.placing import LATER, Mapped, mapped
 from tests.loyalty.earning.plain import LUMINA, TUESDAY
-from tests.loyalty.earning.test_places import LATER, Mapped, mapped
 
 pytestmark = pytest.mark.django_db
 
