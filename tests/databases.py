@@ -52,7 +52,7 @@ def make_template() -> None:
         _named(url, "postgres") if PREPARED in os.environ else url, autocommit=True
     ) as admin:
         admin.execute("SELECT pg_advisory_lock(%s)", [TEMPLATE_LOCK])
-        if admin.execute("SELECT FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+        if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
             return
         if PREPARED in os.environ:
             names = sql.Identifier(TEMPLATE), sql.Identifier(urlsplit(url).path.strip("/"))
