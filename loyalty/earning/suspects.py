@@ -1,9 +1,7 @@
 """Looks for an earlier record of the same purchase before points are given, and says what a program does about it.
 
-One statement over two indexes, for one purchase or many: the member's day, and the store's equal amounts that day,
-and those of the stores merged into it.
-Records that carry a number of a kind that this one carries too are left out in it, as they are another purchase or
-known by that number.
+One statement over two indexes: the member's day, and the day's equal amounts at the store or one merged into it. Records
+with a number of a kind that this one has too are left out: they are another purchase, or known by that number.
 Nobody escapes by coming at the same instant: `purchases.find` has taken locks on both by then.
 """
 
