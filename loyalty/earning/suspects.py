@@ -1,6 +1,6 @@
 """Looks for an earlier record of the same purchase before points are given, and says what a program does about it.
 
-One statement over two indexes: the member's day, and the day's equal amounts at the store or one merged into it. Records
+One statement over two indexes: the member's day, and the day's equal amounts at the store or one merged into it. Those
 with a number of a kind that this one has too are left out: they are another purchase, or known by that number.
 Nobody escapes by coming at the same instant: `purchases.find` has taken locks on both by then.
 """
