@@ -208,7 +208,8 @@ def test_a_nul_in_the_address_opens_nothing(till: Desk, key: str) -> None:
 def test_a_till_asks_for_its_store_alone_and_for_no_member_while_another_field_is_wrong(
     till: Desk, django_assert_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(1), pytest.raises(partners.NotTaken) as refused:
+    # The store, and what was merged into it.
+    with django_assert_num_queries(2), pytest.raises(partners.NotTaken) as refused:
         partners.read(body(till, amount_cents=-1, member="?"), mall=till.mall, now=clock.now())
 
     assert [fault.code for fault in refused.value.faults] == ["AMOUNT_NEGATIVE"]
