@@ -1,12 +1,13 @@
 """Chromium as a staff member's browser: one log-in each, pages in a language and a size, complaints that fail tests.
 
-The fixtures are for every test of the run, as starting, seeding and logging in cost the most.
+The demo and the log-ins are shared by every test of the run, as starting, seeding and hashing cost the most.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests import live
@@ -24,8 +25,9 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 Visitor = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
+    """Of one file's tests: while Playwright's loop runs, Django refuses the database to any other test."""
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield found
@@ -40,22 +42,19 @@ def demo_mall(live_installation: live.Installation) -> live.Installation:
 
 
 @pytest.fixture(scope="session")
-def logins(browser: Browser, demo_mall: live.Installation) -> dict[str, list[dict[str, object]]]:
-    """One log-in each by the form: each costs a slow password hash."""
-    return {name: _log_in(browser, demo_mall, name) for name in (ADMIN, REVIEWER, CLERK, OPERATOR)}
+def logins(demo_mall: live.Installation) -> dict[str, list[dict[str, object]]]:
+    """The session cookies of one log-in each by the form: each costs a slow password hash."""
+    return {name: _log_in(demo_mall, name) for name in (ADMIN, REVIEWER, CLERK, OPERATOR)}
 
 
-def _log_in(browser: Browser, demo_mall: live.Installation, name: str) -> list[dict[str, object]]:
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{demo_mall.url}/admin/")
-    page.fill("#id_username", name)
-    page.fill("#id_password", PASSWORD)
-    page.click("#login-form input[type=submit]")
-    page.wait_for_selector("#jobs")
-    found = [dict(cookie) for cookie in context.cookies()]
-    context.close()
-    return found
+def _log_in(demo_mall: live.Installation, name: str) -> list[dict[str, object]]:
+    address = f"{demo_mall.url}/admin/login/?next=/admin/"
+    with requests.Session() as session:
+        session.get(address, timeout=30).raise_for_status()
+        form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": session.cookies["csrf"]}
+        home = session.post(address, data=form, timeout=30)
+        assert home.url == f"{demo_mall.url}/admin/", home.text
+        return [{"name": kept.name, "value": kept.value, "url": demo_mall.url} for kept in session.cookies]
 
 
 @pytest.fixture

@@ -52,14 +52,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the live installation stay in one process, so that it is started once.
-
-    They come first: begun last, they would keep one process busy while the other has nothing left to do.
-    """
+    """Tests that share the live installation stay in one process, so that it is started once."""
     for item in items:
         if _is_live(item):
             item.add_marker(pytest.mark.xdist_group("live"))
-    items.sort(key=lambda item: not _is_live(item))
 
 
 def _is_live(item: pytest.Item) -> bool:

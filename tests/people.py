@@ -12,7 +12,8 @@ CASE_OF = """
     SELECT found.id FROM earning_duplicatecase found
     JOIN earning_transaction later ON later.id = found.transaction_id
     JOIN members_member member ON member.id = later.member_id
-    WHERE member.phone = %s AND later.amount_cents = %s AND found.state = 'OPEN'"""
+    WHERE member.phone = %s AND later.amount_cents = %s AND found.state = 'OPEN'
+    ORDER BY found.id LIMIT 1"""
 
 
 def entries(mall: live.Installation, cents: int) -> list[str]:

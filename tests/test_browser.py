@@ -175,7 +175,7 @@ def test_the_front_page_draws_its_chart_and_refreshes(visit: Visitor) -> None:
         page.evaluate("refresh()")
 
     page.wait_for_selector(".figures")
-    assert page.locator(".figure").count() == 7
+    assert page.locator(".figure").count() == 8
 
 
 def test_an_id_is_copied_in_full(visit: Visitor, shop: live.Installation) -> None:
@@ -222,7 +222,7 @@ def test_a_filter_opens_closes_and_filters(visit: Visitor) -> None:
     page.wait_for_load_state()
 
     assert is_closed
-    assert "state__exact=ACTIVE" in page.url
+    assert "standing=open" in page.url
     assert page.locator("details.filter.is-set").count() == 1
 
 

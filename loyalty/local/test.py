@@ -57,6 +57,7 @@ def _prepare(folder: Path) -> Path:
     first.take()
     with Installation(first, "test", given=given()) as installation:
         installation.migrate()
+    processes.stop_on_signals()  # a server's end lets them be ignored, by the tests' processes too
     return folder
 
 
