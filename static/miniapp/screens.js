@@ -274,7 +274,7 @@ const LoyaltyScreens = (() => {
     }
 
     _line(line) {
-      const repeat = line.is_repeat ? ` (${this._t("verdict_repeat")})` : "";
+      const repeat = line.is_repeat ? this._t("verdict_repeat") : "";
       return el("li", { kind: `mp-item mp-verdict mp-${line.verdict.toLowerCase()}`, test: "line" },
         el("span", { kind: "mp-sign", text: SIGNS[line.verdict] || "✕", "aria-hidden": "true" }),
         el("div", {},
@@ -289,7 +289,7 @@ const LoyaltyScreens = (() => {
     _field(one, typed, fault) {
       const id = `mp-${one.isMore ? "more-" : ""}${one.code}`;
       const common = { id, name: one.code, required: one.is_required, "aria-invalid": fault ? "true" : undefined, "aria-describedby": fault ? `${id}-fault` : undefined };
-      const label = one.is_required ? one.label : `${one.label} (${this._t("optional")})`;
+      const label = one.is_required ? one.label : one.label + this._t("optional");
       return el("div", { kind: "mp-field" },
         el("label", { for: id, text: label }),
         this._input(one, common, typed),
@@ -354,7 +354,7 @@ const LoyaltyScreens = (() => {
 
     /** A new screen begins at its top, with its heading read out. */
     _arrive() {
-      this.root.scrollTop = 0;
+      for (let one = this.root; one; one = one.parentElement) one.scrollTop = 0;
       const heading = this.page.querySelector("h1");
       if (heading) heading.focus({ preventScroll: true });
     }
