@@ -32,7 +32,7 @@ from loyalty.earning.member_account import CursorUnreadable
 from loyalty.ledger import redemption_words, redemptions
 from loyalty.ledger.models import Redemption
 from loyalty.ledger.redemptions import RedemptionRefused, Wish
-from members import enrollment, registering
+from members import enrollment
 from members.models import Member, Pass
 from members.registering import RegistrationRefused
 from pms import clock, request_rates
@@ -117,9 +117,7 @@ class MemberView(MiniAppView):
     def initial(self, request: Request, *arguments: Any, **words: Any) -> None:
         super().initial(request, *arguments, **words)
         self.limit("session", str(self.session.pk), per_minute=settings.MINIAPP_REQUESTS_PER_MINUTE)
-        card = self.session.wallet_pass
-        if card.member.state != Member.State.ACTIVE or card.state == Pass.State.CLOSED:
-            raise RequestRefused("MEMBER_CLOSED", miniapp_words.STATUSES["MEMBER_CLOSED"])
+        _check_state(self.session.wallet_pass)
 
     @property
     def session(self) -> MiniAppSession:
@@ -152,6 +150,7 @@ class SignIn(PublicView):
             credential=credential, auth_code=asked["auth_code"], scopes=asked["scopes"], now=now
         )
         card = signed.wallet_pass
+        _check_state(card)
         session, token = miniapp_sessions.begin(wallet_pass=card, credential=credential, now=now)
         return Response({
             "token": token,
@@ -171,7 +170,7 @@ class Register(MemberView):
     def post(self, request: Request, tag: str) -> Response:
         form = miniapp_forms.registration(request.data)
         card = self.session.wallet_pass
-        registering.register(wallet_pass=card, form=form, now=clock.now())
+        miniapp.register(wallet_pass=card, form=form, now=clock.now())
         # The card may be another member's now: one who was here before and had none.
         found = Pass.objects.select_related("program", "member__program").get(pk=card.pk)
         return Response(miniapp_account.me(wallet_pass=found, now=clock.now()))
@@ -257,6 +256,11 @@ class Nothing(MiniAppView):
 
     def http_method_not_allowed(self, request: Any, *arguments: Any, **words: Any) -> Any:
         raise NotFound
+
+
+def _check_state(card: Pass) -> None:
+    if card.member.state != Member.State.ACTIVE or card.state == Pass.State.CLOSED:
+        raise RequestRefused("MEMBER_CLOSED", miniapp_words.STATUSES["MEMBER_CLOSED"])
 
 
 def _has_token(request: Request) -> bool:

@@ -108,7 +108,7 @@ REDEMPTION = thing(
 SCHEMAS: dict[str, Schema] = {
     "Setup": SETUP,
     "SignIn": {
-        **thing(auth_code={**TEXT, "pattern": "^[!-~]{1,256}$"}, scopes={**listed(TEXT), "maxItems": 10}),
+        **thing(auth_code={**TEXT, "pattern": "^[!-~]{1,512}$"}, scopes={**listed(TEXT), "maxItems": 10}),
         "additionalProperties": False,
     },
     "Session": thing(token=TEXT, expires_at=MOMENT, is_new=TRUTH, auto_earn=TRUTH, member=ref("Me")),

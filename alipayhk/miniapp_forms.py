@@ -12,7 +12,7 @@ LONGEST_TEXT = 20_000
 MOST_POINTS = 10**15
 VISIBLE = "[!-~]"
 SIGN_IN: dict[str, Reader] = {
-    "auth_code": miniapp_fields.word(f"{VISIBLE}{{1,256}}"),
+    "auth_code": miniapp_fields.word(f"{VISIBLE}{{1,512}}"),
     "scopes": miniapp_fields.texts(most=10, longest=64),
 }
 REGISTRATION: dict[str, Reader] = {

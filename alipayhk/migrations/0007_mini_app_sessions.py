@@ -5,8 +5,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alipayhk', '0005_mapping_jobs'),
-        ('members', '0005_spot_checks'),
+        ('alipayhk', '0006_wallet_tokens'),
+        ('members', '0006_registration'),
     ]
 
     operations = [

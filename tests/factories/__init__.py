@@ -23,6 +23,7 @@ from tests.factories.people import (
     MemberTierFactory,
     PassFactory,
     ProgramFactory,
+    RegistrationFieldFactory,
     TierFactory,
 )
 from tests.factories.places import (
@@ -85,6 +86,7 @@ from tests.factories.wire import (
     PassUpdateFactory,
     SeenSignatureFactory,
     UploadBatchFactory,
+    WalletTokenFactory,
     key_pair,
 )
 
@@ -145,6 +147,7 @@ __all__ = [
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
+    "RegistrationFieldFactory",
     "ReportRunFactory",
     "RuleFactory",
     "RuleVersionFactory",
@@ -159,5 +162,6 @@ __all__ = [
     "TransactionFactory",
     "UploadBatchFactory",
     "UserFactory",
+    "WalletTokenFactory",
     "key_pair",
 ]
