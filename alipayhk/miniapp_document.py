@@ -143,7 +143,11 @@ SCHEMAS: dict[str, Schema] = {
         "type": "object",
         "properties": {
             "points": {**COUNT, "minimum": 1, "maximum": 10**15},
-            "request_key": {**TEXT, "maxLength": 64, "description": "The same key again is the same redemption"},
+            "request_key": {
+                **TEXT,
+                "maxLength": 64,
+                "description": "The same key again is the same redemption",
+            },
         },
         "required": ["points"],
         "additionalProperties": False,
@@ -157,7 +161,11 @@ SCHEMAS: dict[str, Schema] = {
     },
 }
 MANY = {"429": "Too many requests"}
-PUBLIC = {"400": "A token in the address", "404": "There is no such mall", "409": "Not open to its mini-app"} | MANY
+PUBLIC = {
+    "400": "A token in the address",
+    "404": "There is no such mall",
+    "409": "Not open to its mini-app",
+} | MANY
 SESSION = {
     "400": "Unreadable, or a token in the address",
     "401": "The token is forged, expired, ended, or of another mall",
@@ -176,7 +184,9 @@ def openapi() -> Schema:
             "description": "Codes of refusals: " + ", ".join(sorted(miniapp_words.MESSAGES)),
         },
         "security": [{"session": []}],
-        "paths": {f"{ROOT}/{path}": {"parameters": [_in_path("tag")], **calls} for path, calls in _paths().items()},
+        "paths": {
+            f"{ROOT}/{path}": {"parameters": [_in_path("tag")], **calls} for path, calls in _paths().items()
+        },
         "components": {
             "securitySchemes": {"session": {"type": "http", "scheme": "bearer"}},
             "schemas": SCHEMAS,

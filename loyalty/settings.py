@@ -224,7 +224,9 @@ MINIAPP_SIGN_INS_PER_MINUTE = whole_number("MINIAPP_SIGN_INS_PER_MINUTE", "300")
 MINIAPP_BILL_PAGE_APP_ID = env.str(
     "MINIAPP_BILL_PAGE_APP_ID", default="" if IS_PRODUCTION else "2102020000000001"
 )
-MINIAPP_BILL_PAGE_PATH = env.str("MINIAPP_BILL_PAGE_PATH", default="" if IS_PRODUCTION else "pages/bills/index")
+MINIAPP_BILL_PAGE_PATH = env.str(
+    "MINIAPP_BILL_PAGE_PATH", default="" if IS_PRODUCTION else "pages/bills/index"
+)
 MINIAPP_BATCH_KEY = env.str("MINIAPP_BATCH_KEY", default="" if IS_PRODUCTION else "batchNo")
 
 # Mail to ops; off without an address. Development keeps mails as files.

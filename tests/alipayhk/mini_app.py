@@ -1,0 +1,83 @@
+"""A member's phone with the mall's mini-app, as the back-office hears it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.test import Client
+
+from alipayhk import miniapp_sessions
+from alipayhk.models import Credential
+from members.models import Member, Pass
+from pms import clock
+from tests import factories
+from tests.loyalty.earning import programs
+from tests.loyalty.earning.programs import Shopper
+
+ROOT = "/api/miniapp/v1"
+
+
+@dataclass
+class MiniApp:
+    """Signed in unless `token` is empty; each call may say it otherwise."""
+
+    shopper: Shopper
+    credential: Credential
+    token: str = ""
+
+    @property
+    def card(self) -> Pass:
+        return self.shopper.wallet_pass
+
+    @property
+    def member(self) -> Member:
+        return self.card.member
+
+    @property
+    def tag(self) -> str:
+        return self.credential.mall.tag
+
+    def get(self, path: str, **how: Any) -> Any:
+        return self.call("GET", path, **how)
+
+    def post(self, path: str, body: Any = None, **how: Any) -> Any:
+        return self.call("POST", path, body, **how)
+
+    def delete(self, path: str, **how: Any) -> Any:
+        return self.call("DELETE", path, **how)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = None,
+        tag: str = "",
+        **more: Any,
+    ) -> Any:
+        shown = self.token if token is None else token
+        text = body if isinstance(body, str | bytes) else json.dumps(body)
+        headers = ({"Authorization": f"Bearer {shown}"} if shown else {}) | more.pop("headers", {})
+        kind = {"content_type": "application/json"} | more
+        sent = "" if method == "GET" and body is None else text
+        return Client().generic(method, f"{ROOT}/{tag or self.tag}/{path}", sent, headers=headers, **kind)
+
+    def balance(self) -> int:
+        return int(self.get("me").json()["balance"]["points"])
+
+
+def signed_in(shopper: Shopper | None = None, **credential: Any) -> MiniApp:
+    """A member of Lumina whose mini-app holds a session."""
+    person = shopper or programs.shopper("lumina")
+    made = factories.CredentialFactory.create(mall=person.wallet_pass.mall, **credential)
+    _session, token = miniapp_sessions.begin(wallet_pass=person.wallet_pass, credential=made, now=clock.now())
+    return MiniApp(person, made, token)
+
+
+def code_of(answer: Any) -> tuple[int, str]:
+    """The status and the code of a refusal, whose sentences must be in both languages."""
+    said = answer.json()["error"]
+    assert said["message_en"]
+    assert said["message_zh"] != said["message_en"]
+    return answer.status_code, said["code"]
