@@ -16,7 +16,8 @@ FAILURES: dict[type[UploadFailed], str] = {
     uploads.Busy: "ALIPAYHK_AWAY",
     uploads.AnswerTooLarge: "BATCH_UNREADABLE",
     uploads.AnswerUnreadable: "BATCH_UNREADABLE",
-    uploads.TokenExpired: "AUTHORIZATION_ENDED",
+    # By a token that is as new as can be: so the batch is another member's.
+    uploads.TokenExpired: "BATCH_REFUSED",
     uploads.Refused: "BATCH_REFUSED",
 }
 

@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from alipayhk import miniapp_sessions
 from alipayhk.models import MiniAppSession
@@ -52,6 +54,22 @@ def test_me_tells_the_card_its_points_and_the_consent(app: MiniApp) -> None:
     assert app.member.phone not in answer.text
     assert app.member.email not in answer.text
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_me_costs_the_same_few_queries_and_little_time(app: MiniApp, django_assert_num_queries: Any) -> None:
+    app.shopper.pays(10000)
+    app.get("me")
+    with CaptureQueriesContext(connection) as few:
+        app.get("me")
+    for place in range(30):
+        app.shopper.pays(10000, at=programs.TUESDAY + timedelta(minutes=place + 1))
+
+    with django_assert_num_queries(len(few)):
+        app.get("me")
+    spent = mini_app.own_seconds(lambda: app.get("me"))
+
+    assert len(few) <= 8
+    assert spent < 0.020
 
 
 def test_payments_are_told_with_their_reasons_twenty_a_page(app: MiniApp) -> None:
