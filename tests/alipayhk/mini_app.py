@@ -72,12 +72,17 @@ class MiniApp:
         return int(self.get("me").json()["balance"]["points"])
 
 
-def signed_in(shopper: Shopper | None = None, **credential: Any) -> MiniApp:
-    """A member of Lumina whose mini-app holds a session."""
+def session_of(shopper: Shopper, credential: Credential) -> MiniApp:
+    """A mini-app that holds a session of this member."""
+    card, now = shopper.wallet_pass, clock.now()
+    _session, token = miniapp_sessions.begin(wallet_pass=card, credential=credential, now=now)
+    return MiniApp(shopper, credential, token)
+
+
+def signed_in(shopper: Shopper | None = None) -> MiniApp:
+    """A member of Lumina, unless another is given, whose mini-app holds a session."""
     person = shopper or programs.shopper("lumina")
-    made = factories.CredentialFactory.create(mall=person.wallet_pass.mall, **credential)
-    _session, token = miniapp_sessions.begin(wallet_pass=person.wallet_pass, credential=made, now=clock.now())
-    return MiniApp(person, made, token)
+    return session_of(person, factories.CredentialFactory.create(mall=person.wallet_pass.mall))
 
 
 def code_of(answer: Any) -> tuple[int, str]:
