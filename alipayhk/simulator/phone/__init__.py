@@ -99,7 +99,7 @@ class Phone:
     def _request(self, order: Json) -> Json:
         """`my.request`: what the mini-app wants sent, and what the mall said to it, as text."""
         client = self._twin.clients.need(str(order.get("client_id") or ""))
-        body, headers = order.get("body"), order.get("headers") or {}
+        body, headers = order.get("body"), order.get("headers", {})
         if not isinstance(headers, dict) or not isinstance(body, str | None):
             raise NoticeRefused("headers must be an object, body a text")
         answer = network.call(

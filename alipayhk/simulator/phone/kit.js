@@ -75,6 +75,8 @@ export function icon(name) {
 
 // A stable color of a name or number, one of six.
 export const tint = (text) => `ph-tint-${[...String(text)].reduce((sum, letter) => sum * 7 + letter.codePointAt(0), 3) % 6}`;
+// A mall's own color: the first registered is jade, the next ones differ.
+export const color = (client) => `ph-tint-${[1, 2, 3, 4, 0, 5][Math.max(0, setup.malls.findIndex((one) => one.client === client)) % 6]}`;
 export const initials = (name) =>
   /^[\x20-\x7e]+$/.test(name) ? name.split(" ").slice(0, 2).map((word) => word[0]).join("").toUpperCase() : name.slice(-2);
 export const badge = (name, key = name) => h(`span.ph-badge.${tint(key)}`, { "aria-hidden": "true" }, initials(name));

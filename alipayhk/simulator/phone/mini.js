@@ -128,7 +128,9 @@ async function request(opened, wording) {
 
 // AlipayHK's own page on which payments are ticked for a mall.
 export function pickScreen(client) {
-  const bills = (store.state?.bills ?? []).filter((bill) => bill.client === client && !bill.refunded_cents);
+  // A refund that the mall was not told of cannot be told later, so such a payment is not offered.
+  const isWhole = (bill) => !bill.refunded_cents || (bill.state !== "KEPT" && bill.refunded_cents < bill.cents);
+  const bills = (store.state?.bills ?? []).filter((bill) => bill.client === client && isWhole(bill));
   const chosen = new Set();
   const submit = h("button.ph-button.ph-main", { test: "pick-submit", disabled: true, onclick: once(() => submitPicked(client, chosen)) }, say("submit_none"));
   const tick = (bill) => (event) => {

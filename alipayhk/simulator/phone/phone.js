@@ -1,6 +1,6 @@
 // The phone itself: which screen is shown, how it moves, what is pushed, and what stands beside it on a desk.
 
-import { back, empty, go, h, icon, mall, say, setup, store, tint, whole } from "./kit.js";
+import { back, color, empty, go, h, icon, mall, say, setup, store, whole } from "./kit.js";
 import * as mini from "./mini.js";
 import * as paying from "./paying.js";
 import * as wallet from "./wallet.js";
@@ -162,7 +162,7 @@ function announce(one) {
     go("card", one.pass_id);
   };
   const note = h("button.ph-push", { test: "push", onclick: open },
-    h(`span.ph-logo.${tint(one.client)}`, {}, icon(one.event === "CREATED" ? "cards" : "notices")),
+    h(`span.ph-logo.${color(one.client)}`, {}, icon(one.event === "CREATED" ? "cards" : "notices")),
     h("span.ph-grow", {}, h("b", {}, wallet.noticeSentence(one)), h("small", {}, say("now_points", { points: whole(one.points) }))));
   note.setAttribute("role", "status");
   glass.append(note);

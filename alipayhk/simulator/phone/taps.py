@@ -1,4 +1,4 @@
-"""What a person does on the phone: join, pay, take goods back, authorise, pick payments for a mini-app.
+"""What a person does on the phone: join, pay, take goods back, authorize, pick payments for a mini-app.
 
 Everything leaves as AlipayHK would send it, through the twin; nothing here knows how a mall works.
 """
@@ -6,6 +6,7 @@ Everything leaves as AlipayHK would send it, through the twin; nothing here know
 from typing import Any
 
 from alipayhk.simulator import notices
+from alipayhk.simulator.authorizations import SCOPES
 from alipayhk.simulator.book import KEPT, Notice
 from alipayhk.simulator.clients import Client
 from alipayhk.simulator.notices import NoticeRefused
@@ -14,7 +15,6 @@ from alipayhk.simulator.phone.people import People, Person
 from alipayhk.simulator.twin import Twin
 
 BILL_SCOPE = "SCOPE_USER_BILL"
-SCOPES = ("auth_base", BILL_SCOPE)
 MOST_CENTS = 50_000_000
 MOST_PICKED = 50
 
@@ -32,7 +32,7 @@ class Taps:
         return {"user_id": person.user_id}
 
     def join(self, order: Json) -> Json:
-        """The Brand Channel's authorisation: AlipayHK has the mall create the member."""
+        """The Brand Channel's authorization: AlipayHK has the mall create the member."""
         person, client = self._who(order)
         fields = {"userId": person.user_id} | ({"mobileNo": person.mobile} if person.mobile else {})
         notice = self._twin.send(_order("membercard", client, fields))
@@ -70,7 +70,7 @@ class Taps:
         """The code that `my.getAuthCode` hands to a mini-app, for the scopes that the person allowed."""
         person, client = self._who(order)
         asked = order.get("scopes")
-        if not isinstance(asked, list) or not asked or not set(asked) <= set(SCOPES):
+        if not isinstance(asked, list) or not asked or not all(scope in SCOPES for scope in asked):
             raise NoticeRefused(f"scopes must be some of {', '.join(SCOPES)}")
         scopes = [scope for scope in SCOPES if scope in asked]
         code = self._twin.authorizations.grant(
@@ -81,7 +81,7 @@ class Taps:
         return {"auth_code": code, "scopes": scopes}
 
     def withdraw(self, order: Json) -> Json:
-        """The authorisation ends in the wallet's settings: its tokens die, and no payment is told any more."""
+        """The authorization ends in the wallet's settings: tokens die, and this mall is told of no further payment."""
         person, client = self._who(order)
         self._twin.authorizations.revoke(person.user_id)
         self._people.permit(person, client.client_id, is_given=False)

@@ -1,6 +1,6 @@
 // The wallet's screens: whose phone it is, home, Brand Channels, cards, bills, notices.
 
-import { asks, badge, cardOf, chinese, empty, go, h, icon, mall, moment, money, once, permits, pick, post, say, setup, sheet, signed, store, tint, whole } from "./kit.js";
+import { asks, badge, cardOf, chinese, color, empty, go, h, icon, mall, moment, money, once, permits, pick, post, say, setup, sheet, signed, store, whole } from "./kit.js";
 
 export function peopleScreen() {
   const rows = setup.people.map((one) =>
@@ -64,7 +64,7 @@ const invitation = () => h("div.ph-invite", { test: "no-card" }, icon("cards"), 
 
 function mallRow(one) {
   return h("div.ph-mall", { test: `mall-${one.tag}` },
-    h("div.ph-mall-name", {}, h(`span.ph-logo.${tint(one.client)}`, { "aria-hidden": "true" }, icon("shop")), h("span.ph-grow", {}, h("b", {}, one.name), h("small", {}, one.program))),
+    h("div.ph-mall-name", {}, h(`span.ph-logo.${color(one.client)}`, { "aria-hidden": "true" }, icon("shop")), h("span.ph-grow", {}, h("b", {}, one.name), h("small", {}, one.program))),
     h("div.ph-pair", {},
       h("a.ph-small", { href: `#brand/${one.client}`, test: `brand-${one.tag}` }, icon("shield"), say("brand")),
       h("a.ph-small", { href: `#mini/${one.client}`, test: `mini-${one.tag}` }, icon("mini"), say("mini"))));
@@ -81,7 +81,7 @@ export function brandScreen(client) {
   return {
     title: say("brand"),
     body: [
-      h(`div.ph-brand.${tint(client)}`, {}, h("span.ph-logo", {}, icon("shop")), h("h3", {}, one.name), h("p", {}, one.program)),
+      h(`div.ph-brand.${color(client)}`, {}, h("span.ph-logo", {}, icon("shop")), h("h3", {}, one.name), h("p", {}, one.program)),
       h("p.ph-lead.ph-strong", {}, say("brand_lead")),
       asks([say("brand_one"), say("brand_two"), say("brand_three")]),
       joined ? h("p.ph-joined", { test: "joined" }, icon("tick"), say("joined")) : null,
@@ -110,7 +110,7 @@ async function askToJoin(one) {
 export function cardFace(card) {
   const one = mall(card.client);
   const state = card.status === "ACTIVE" ? null : h("span.ph-pill", {}, say(card.status));
-  return h(`a.ph-card.${tint(card.client)}${card.status === "ACTIVE" ? "" : ".ph-over"}`, { href: `#card/${card.pass_id}`, test: `card-${one.tag ?? card.client}` },
+  return h(`a.ph-card.${color(card.client)}${card.status === "ACTIVE" ? "" : ".ph-over"}`, { href: `#card/${card.pass_id}`, test: `card-${one.tag ?? card.client}` },
     h("span.ph-card-top", {}, h("b", {}, one.name), h("small", {}, one.program), state),
     h("span.ph-balance", {}, h("strong", { test: "card-points", "data-points": String(card.points ?? "") }, whole(card.points)), " ", say("points")),
     h("span.ph-card-foot", {}, h("span", {}, pick(card.names)), h("code", {}, card.code)));
@@ -189,7 +189,7 @@ export function noticeSentence(one) {
   return say(key, { mall: mall(one.client).name, change: signed(one.change) });
 }
 
-const noticeRow = (one) => h("a.ph-row", { href: `#card/${one.pass_id}`, test: "notice" }, h(`span.ph-logo.${tint(one.client)}`, { "aria-hidden": "true" }, icon(one.event === "CREATED" ? "cards" : "notices")),
+const noticeRow = (one) => h("a.ph-row", { href: `#card/${one.pass_id}`, test: "notice" }, h(`span.ph-logo.${color(one.client)}`, { "aria-hidden": "true" }, icon(one.event === "CREATED" ? "cards" : "notices")),
   h("span.ph-grow", {}, h("b", {}, noticeSentence(one)), h("small", {}, say("now_points", { points: whole(one.points) }))), h("time", {}, moment(one.at)));
 
 const seenKey = () => `ph-seen:${setup.user_id}`;
