@@ -5,7 +5,7 @@ import { asks, back, empty, go, h, icon, mall, money, moment, once, permits, pic
 const BILL_PAGE = "2102020000000001";
 const BATCH_KEY = "batchNo";
 const BILL_SCOPE = "SCOPE_USER_BILL";
-const FILES = ["loyalty-client.js", "screens.js", "app.js"];
+const FILES = ["loyalty-client.js", "words.js", "screens.js", "app.js"];
 
 const layer = document.getElementById("ph-stage");
 let running = null; // the mall whose mini-app lives in this page

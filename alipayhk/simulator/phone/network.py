@@ -21,7 +21,7 @@ FILE_TYPES = {
 _FILE = re.compile(r"[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(js|css|html)")
 _TARGET = re.compile(r"/[!-~]*")
 _HEADER = re.compile(r"[ -~]{0,4096}")
-_PASSED = ("authorization", "content-type", "accept", "accept-language")
+_PASSED = ("authorization", "content-type", "accept", "accept-language", "x-http-method-override")
 
 
 class Elsewhere(Exception):
