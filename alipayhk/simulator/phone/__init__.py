@@ -22,7 +22,10 @@ from alipayhk.simulator.twin import Twin
 _FOLDER = Path(__file__).parent
 _FILES = {
     **{f"{name}.css": "text/css; charset=UTF-8" for name in ("frame", "phone")},
-    **{f"{name}.js": "text/javascript; charset=UTF-8" for name in ("kit", "mini", "my", "paying", "phone", "wallet")},
+    **{
+        f"{name}.js": "text/javascript; charset=UTF-8"
+        for name in ("kit", "mini", "my", "paying", "phone", "wallet")
+    },
 }
 
 Json = dict[str, Any]
@@ -109,7 +112,11 @@ class Phone:
             headers={str(name): str(value) for name, value in headers.items()},
             body=None if body is None else body.encode(),
         )
-        return {"status": answer.status, "headers": answer.headers, "body": answer.body.decode("utf-8", "replace")}
+        return {
+            "status": answer.status,
+            "headers": answer.headers,
+            "body": answer.body.decode("utf-8", "replace"),
+        }
 
     def _package_file(self, name: str, query: dict[str, str]) -> Reply:
         kind = network.file_type(name)

@@ -41,7 +41,8 @@ def render(*, language: Words, malls: list[Client], people: list[Json], user_id:
 def _aside(words: dict[str, str], language: Words, user_id: str) -> str:
     other = "en" if language.code == "zh-Hant" else "zh-hant"
     steps = "".join(
-        f'<li data-step="{step}"><span class="ph-check"></span>{escape(words[f"try_{step}"])}</li>' for step in STEPS
+        f'<li data-step="{step}"><span class="ph-check"></span>{escape(words[f"try_{step}"])}</li>'
+        for step in STEPS
     )
     user = f"&amp;user={escape(user_id)}" if user_id else ""
     return (

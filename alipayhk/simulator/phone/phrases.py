@@ -50,7 +50,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "make_person": ("Start with this person", "以此用戶開始"),
     "unnamed": ("Cardholder", "持卡人"),
     "name_wrong": ("Enter a name, please.", "請輸入姓名。"),
-    "mobile_wrong": ("A Hong Kong number has 8 digits and begins with 4 to 9.", "香港號碼為 8 位數字，以 4 至 9 開首。"),
+    "mobile_wrong": (
+        "A Hong Kong number has 8 digits and begins with 4 to 9.",
+        "香港號碼為 8 位數字，以 4 至 9 開首。",
+    ),
     # Home
     "hello": ("Hello, {name}", "你好，{name}"),
     "switch_person": ("Switch person", "切換用戶"),
@@ -65,7 +68,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "latest": ("Latest payments", "最近付款"),
     "all": ("See all", "查看全部"),
     "no_card_title": ("Collect points as you pay", "付款即賺積分"),
-    "no_card_lead": ("Join a mall below. Your card comes to this wallet.", "加入以下商場，會員卡會送到此錢包。"),
+    "no_card_lead": (
+        "Join a mall below. Your card comes to this wallet.",
+        "加入以下商場，會員卡會送到此錢包。",
+    ),
     # Brand Channel
     "brand_lead": ("Pay with AlipayHK. Points come by themselves.", "以 AlipayHK 付款，積分自動入賬。"),
     "brand_one": ("No receipt, no app to open", "無須收據，無須開啟應用程式"),
@@ -85,7 +91,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "agree": ("Agree and join", "同意並加入"),
     "join_failed": ("The mall could not take you in. Please try again.", "商場未能完成登記，請再試一次。"),
     # Cards
-    "no_cards": ("No card yet. Join a mall and its card will be here.", "暫時沒有會員卡。加入商場後會員卡會在此顯示。"),
+    "no_cards": (
+        "No card yet. Join a mall and its card will be here.",
+        "暫時沒有會員卡。加入商場後會員卡會在此顯示。",
+    ),
     "card_since": ("Updated {time}", "更新於 {time}"),
     "CLOSED": ("Closed", "已終止"),
     "USED": ("Used", "已使用"),
@@ -93,7 +102,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "pass_number": ("Pass", "卡號"),
     # Paying
     "where": ("Which store are you at?", "你在哪間商戶？"),
-    "where_lead": ("Hold the camera to the store's code, or tap the store.", "將鏡頭對準商戶二維碼，或點選商戶。"),
+    "where_lead": (
+        "Hold the camera to the store's code, or tap the store.",
+        "將鏡頭對準商戶二維碼，或點選商戶。",
+    ),
     "search_store": ("Search stores", "搜尋商戶"),
     "no_store": ("No store of this name.", "找不到此商戶。"),
     "amount": ("Amount", "金額"),
@@ -135,7 +147,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "refund_done": ("{sum} came back", "已退回 {sum}"),
     "refund_most": ("At most {sum}", "最多 {sum}"),
     # Notices
-    "no_notices": ("No notices yet. They come when a mall updates your card.", "暫時沒有通知。商場更新會員卡時會在此顯示。"),
+    "no_notices": (
+        "No notices yet. They come when a mall updates your card.",
+        "暫時沒有通知。商場更新會員卡時會在此顯示。",
+    ),
     "CREATED": ("{mall}: your card is here", "{mall}：會員卡已送達"),
     "UPDATED": ("{mall}: {change} points", "{mall}：{change} 積分"),
     "ENDED": ("{mall}: your card has ended", "{mall}：會員卡已終止"),

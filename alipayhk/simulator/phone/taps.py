@@ -49,7 +49,9 @@ class Taps:
             "orderAmount": {"currency": "HKD", "value": _cents(order, most=MOST_CENTS)},
             "pmsLabel": store["pms_label"],
         }
-        return _told(self._send("bill", client, fields, is_told=self._people.permits(person, client.client_id)))
+        return _told(
+            self._send("bill", client, fields, is_told=self._people.permits(person, client.client_id))
+        )
 
     def refund(self, order: Json) -> Json:
         """Money back for a payment, in whole or in part; never more than was paid."""

@@ -107,7 +107,9 @@ def test_the_phone_forbids_everything_that_is_not_its_own(simulator: Simulator) 
     assert re.findall(r'(?:src|href)="(?!/)', answer.text) == []
 
 
-@pytest.mark.parametrize("path", ["/people.py", "/../server.py", "/miniapp/", "/nothing", "/state", "/state?user=x"])
+@pytest.mark.parametrize(
+    "path", ["/people.py", "/../server.py", "/miniapp/", "/nothing", "/state", "/state?user=x"]
+)
 def test_what_is_not_there_is_not_served(simulator: Simulator, path: str) -> None:
     assert read(simulator, path).status_code == 404
 
@@ -128,7 +130,9 @@ def test_a_form_of_another_page_makes_nobody(simulator: Simulator) -> None:
     body = '{"name": "A", "phone": "61234567"}'
     before = setup_of(read(simulator).text)["people"]
 
-    answer = requests.post(f"{simulator.url}/phone/people", body, headers={"Content-Type": "text/plain"}, timeout=5)
+    answer = requests.post(
+        f"{simulator.url}/phone/people", body, headers={"Content-Type": "text/plain"}, timeout=5
+    )
 
     assert answer.status_code == 415
     assert setup_of(read(simulator).text)["people"] == before

@@ -12,7 +12,12 @@ from tests.alipayhk.simulator.conftest import Simulator
 from tests.alipayhk.simulator.test_phone import make, tap
 
 CLIENT = "2110200000000377"
-HEADERS = {"Authorization": "Bearer x", "Cookie": "session=1", "X-Other": "1", "Content-Type": "application/json"}
+HEADERS = {
+    "Authorization": "Bearer x",
+    "Cookie": "session=1",
+    "X-Other": "1",
+    "Content-Type": "application/json",
+}
 
 
 class Shop:
@@ -53,11 +58,16 @@ def ask(simulator: Simulator, url: str, **order: Any) -> dict[str, Any]:
 def test_a_call_goes_to_the_mall_with_its_token_and_body_alone(simulator: Simulator, shop: Shop) -> None:
     shop.asked.clear()
 
-    said = ask(simulator, f"{shop.url}/api/me?cursor=a%2Bb", method="post", headers=HEADERS, body='{"a": "積"}')
+    said = ask(
+        simulator, f"{shop.url}/api/me?cursor=a%2Bb", method="post", headers=HEADERS, body='{"a": "積"}'
+    )
 
     [(method, path, headers, body)] = shop.asked
     assert (said["http"], said["status"]) == (200, 401)
-    assert (said["body"], said["headers"]["content-type"]) == ('{"error": {"message_zh": "請登入"}}', "application/json")
+    assert (said["body"], said["headers"]["content-type"]) == (
+        '{"error": {"message_zh": "請登入"}}',
+        "application/json",
+    )
     assert (method, path, body.decode()) == ("POST", "/api/me?cursor=a%2Bb", '{"a": "積"}')
     assert headers["authorization"] == "Bearer x"
     assert {"cookie", "x-other", "origin", "referer"} & set(headers) == set()
@@ -133,7 +143,9 @@ def package(simulator: Simulator, name: str, client_id: str = CLIENT) -> request
     return requests.get(f"{simulator.url}/phone/miniapp/{name}?client={client_id}", timeout=5)
 
 
-def test_a_file_of_the_mini_app_comes_from_the_mall_under_our_policy(simulator: Simulator, shop: Shop) -> None:
+def test_a_file_of_the_mini_app_comes_from_the_mall_under_our_policy(
+    simulator: Simulator, shop: Shop
+) -> None:
     answer = package(simulator, "app.js")
 
     assert (answer.status_code, answer.text) == (200, "App({});")
@@ -148,8 +160,12 @@ def test_a_file_that_the_mall_lacks_is_missing(simulator: Simulator, shop: Shop)
     assert (answer.status_code, answer.json()["error"]) == (404, "the mall answers 404")
 
 
-@pytest.mark.parametrize("name", ["app.json", "App.js", "..%2Fapp.js", "a/b.js", ".js", "a..js", "app.js.map", "app_x.js"])
-def test_a_file_name_that_no_mini_app_has_is_not_asked_for(simulator: Simulator, shop: Shop, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["app.json", "App.js", "..%2Fapp.js", "a/b.js", ".js", "a..js", "app.js.map", "app_x.js"]
+)
+def test_a_file_name_that_no_mini_app_has_is_not_asked_for(
+    simulator: Simulator, shop: Shop, name: str
+) -> None:
     shop.asked.clear()
 
     answer = package(simulator, name)
@@ -175,7 +191,8 @@ def _handler(shop: Shop) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""

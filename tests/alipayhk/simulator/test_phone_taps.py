@@ -14,7 +14,9 @@ from tests.alipayhk.simulator.test_phone import make, state, tap
 APPLY = "/api/open/v2/authorizations/applyToken"
 
 
-def read_until(simulator: Simulator, user_id: str, is_there: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+def read_until(
+    simulator: Simulator, user_id: str, is_there: Callable[[dict[str, Any]], Any]
+) -> dict[str, Any]:
     """The person's state once it is as awaited; as it is after five seconds otherwise."""
     end = time.monotonic() + 5
     shown = state(simulator, user_id)
@@ -49,7 +51,10 @@ def test_joining_in_the_brand_channel_brings_the_card(simulator: Simulator, mall
     [notice] = simulator.control("GET", f"book?user_id={who['user_id']}")["notices"]
     assert (said["http"], said["is_done"]) == (200, True)
     assert notice["body"]["mobileNo"].removeprefix("852-") == shown["person"]["phone"].replace(" ", "")
-    assert ([one["event"] for one in shown["notices"]], shown["permitted"]) == (["CREATED"], [who["client_id"]])
+    assert ([one["event"] for one in shown["notices"]], shown["permitted"]) == (
+        ["CREATED"],
+        [who["client_id"]],
+    )
 
 
 def test_a_payment_brings_a_notice_with_its_points(simulator: Simulator, mall: FakeMall) -> None:
@@ -60,7 +65,11 @@ def test_a_payment_brings_a_notice_with_its_points(simulator: Simulator, mall: F
     shown = read_until(simulator, who["user_id"], points)
     [bill] = shown["bills"]
     assert said["state"] == "ACKNOWLEDGED"
-    assert (bill["store"], bill["cents"], bill["refunded_cents"]) == (["Thread Street", "線街時裝"], 13_890, 0)
+    assert (bill["store"], bill["cents"], bill["refunded_cents"]) == (
+        ["Thread Street", "線街時裝"],
+        13_890,
+        0,
+    )
     assert points(shown) == 138
     assert [one["change"] for one in shown["notices"]] == [138, 0]
     assert {call["api"] for call in shown["calls"]} >= {"bill", "updatePass"}
@@ -110,7 +119,9 @@ def test_nobody_refunds_another_s_payment(simulator: Simulator, mall: FakeMall) 
         {"store": "PMS0001", "cents": 100, "user_id": "2160000000000000"},
     ],
 )
-def test_a_payment_that_cannot_be_is_not_made(simulator: Simulator, mall: FakeMall, order: dict[str, Any]) -> None:
+def test_a_payment_that_cannot_be_is_not_made(
+    simulator: Simulator, mall: FakeMall, order: dict[str, Any]
+) -> None:
     who = stranger(simulator, mall)
 
     answer = tap(simulator, "pay", **(who | order))
