@@ -5,6 +5,7 @@ What is pressed is AlipayHK's side and the mall's mini-app; what is looked at is
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -202,6 +203,28 @@ def test_a_member_submits_transactions_by_hand_and_gets_a_verdict_on_each(visit:
     visitor.refund("38.9", of="138.90")
 
     visitor.expect_card(100)
+
+
+def test_alipayhk_away_during_the_sign_in_is_said_and_leaves_nothing(
+    visit: Visit, harbour: live.Simulator, live_installation: live.Installation
+) -> None:
+    visitor = visit("en")
+    user_id = parse_qs(urlsplit(visitor.page.url).query)["user"][0]
+    away = {"api": "applyToken", "fault": "reset_before", "times": None, "user_id": user_id}
+    harbour.control("POST", "faults", away)
+
+    visitor.enter_mini_app()
+    visitor.tap("join", "agree")
+    visitor.press("authorise-allow")
+    said = "AlipayHK does not answer at the moment. Nothing was changed; please try again later."
+    expect(visitor.inside("notice")).to_have_text(said, timeout=PATIENCE)
+    left = live_installation.state("--member", user_id)["members"]
+    harbour.control("DELETE", f"faults?user_id={user_id}")
+    visitor.tap("agree")
+    visitor.press("authorise-allow")
+
+    assert left == []
+    expect(visitor.inside("register")).to_be_visible(timeout=PATIENCE)
 
 
 def register(visitor: Visitor) -> None:
