@@ -58,7 +58,7 @@ def _is_whole(request: HttpRequest, group_id: int | None) -> bool:
 
 
 def _is_registration(request: HttpRequest) -> bool:
-    return bool(request.resolver_match) and request.resolver_match.url_name == REGISTRATION
+    return getattr(request.resolver_match, "url_name", "") == REGISTRATION
 
 
 def _is_open(change: ContactChange) -> bool:
