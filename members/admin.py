@@ -65,12 +65,13 @@ def _is_open(change: ContactChange) -> bool:
     return change.state == ContactChange.State.OPEN
 
 
-class RegistrationFieldInline(ScopedInline):
+class RegistrationFieldInline(ScopedInline, admin.StackedInline):  # type: ignore[type-arg]
     """Whoever may change a program says what its mini-app asks; answers given stay with their members."""
 
     model = RegistrationField
     form = registration_forms.RegistrationFieldForm
     group_path = "program__group"
+    template = "admin/edit_inline/stacked.html"
     can_delete = True
     verbose_name_plural = _("Registration fields")
 

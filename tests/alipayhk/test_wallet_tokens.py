@@ -187,7 +187,9 @@ def test_at_night_what_would_lapse_is_renewed_and_what_was_taken_back_ends_the_c
     renewed = wallet_tokens.renew_ending(now=clock.now())
 
     assert renewed == 1
-    assert lapsing.token.refresh_expires_at > clock.now() + timedelta(days=20)
+    lapses_at = lapsing.token.refresh_expires_at
+    assert lapses_at is not None
+    assert lapses_at > clock.now() + timedelta(days=20)
     assert (consent(lapsing).ended_at, consent(gone).ended_reason) == (None, "AUTHORIZATION_ENDED")
     assert holding.token.sealed_access_token == before
 
