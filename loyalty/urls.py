@@ -1,4 +1,4 @@
-"""Addresses: health, staff pages, the APIs of staff, partners and mini-apps, and the webhooks under every mall's tag."""
+"""Addresses: health, staff pages, the APIs of staff, partners and mini-apps, the webhooks under each mall's tag."""
 
 from django.contrib import admin
 from django.urls import include, path
