@@ -108,7 +108,7 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
         return [*own, *super().get_urls()]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **more: Any) -> Any:
-        form = super().get_form(request, obj, change, **more)
+        form: Any = super().get_form(request, obj, change, **more)
         form.seen_malls = scoping.malls_of(request.user)
         return form
 
