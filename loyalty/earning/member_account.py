@@ -236,8 +236,8 @@ def _refund(one: Refund) -> GivenBack:
 
 
 def _signer(member: Member) -> signing.Signer:
-    """Another member's cursor is not signed by this one."""
-    return signing.Signer(salt=f"{SALT}/{member.pk}")
+    """Signs no other member's cursor, and with letters that need no escaping in an address."""
+    return signing.Signer(salt=f"{SALT}/{member.pk}", sep=".")
 
 
 def _cursor(member: Member, last: Transaction) -> str:
