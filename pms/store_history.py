@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pms.clock import HONG_KONG
-from pms.models import Mall, Store, StoreMove
+from pms.models import Mall, Store, StoreChange, StoreMove
 
 # What a store is by its own words; its mall has its own record.
 FIELDS = (
@@ -30,15 +30,22 @@ class Past:
 
 def as_of(store: Store, at: datetime) -> Past | None:
     """None for a moment before the store was entered, where that is known."""
+    later = store.changes.filter(changed_at__gt=at).order_by("-changed_at", "-pk")
+    values = _before(store, later)
+    return values and Past(fields=values, mall=mall_on(store, at.astimezone(HONG_KONG).date()))
+
+
+def _before(store: Store, later: Iterable[StoreChange]) -> dict[str, Any] | None:
+    """The store's fields before these changes, which come latest first."""
     values = {name: getattr(store, name) for name in FIELDS}
-    for change in store.changes.filter(changed_at__gt=at).order_by("-changed_at", "-pk"):
+    for change in later:
         values |= {name: before for name, (before, _after) in change.fields.items() if name in values}
     if values["pms_label"] is None:
         return None
     for name in DATES:
         if isinstance(values[name], str):
             values[name] = date.fromisoformat(values[name])
-    return Past(fields=values, mall=mall_on(store, at.astimezone(HONG_KONG).date()))
+    return values
 
 
 def mall_on(store: Store, day: date) -> Mall:
@@ -63,3 +70,18 @@ class Moves:
         """As `mall_on`; without a day, where the store is."""
         later = (mall_id for moved, mall_id in self.known.get(store.pk, ()) if day and moved > day)
         return next(later, store.mall_id)
+
+
+class Changes:
+    """What changed in these stores since a moment, read once, to tell many purchases' stores."""
+
+    def __init__(self, stores: Iterable[Store], *, since: datetime) -> None:
+        self.known: dict[int, list[StoreChange]] = {}
+        later = StoreChange.objects.filter(store__in={store.pk for store in stores}, changed_at__gt=since)
+        for change in later.order_by("-changed_at", "-pk"):
+            self.known.setdefault(change.store_id, []).append(change)
+
+    def store_at(self, store: Store, at: datetime) -> Store | None:
+        """The store by the fields of `as_of`; `at` is none before `since`."""
+        values = _before(store, (one for one in self.known.get(store.pk, ()) if one.changed_at > at))
+        return values and Store(pk=store.pk, **values)

@@ -10,6 +10,9 @@ from loyalty.earning.models import Award, Correction, Transaction
 from loyalty.earning.rule_terms import Facts, RuleTerms, facts_from_json
 from loyalty.earning.rules import Judgement
 
+# Why people move points of a purchase by hand that are the purchase's own.
+REPAIRS = ("RECONCILIATION", "ERROR")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Basis:
@@ -97,11 +100,21 @@ def judgement_of(transaction: Transaction) -> Award | Correction | None:
 
 def moved_by_hand(transaction: Transaction) -> int:
     """Points of approved repairs and corrections of errors. Goodwill about a purchase is not the purchase's."""
-    approved = transaction.adjustments.filter(
-        state="APPROVED", deed="POINTS", reason__in=["RECONCILIATION", "ERROR"]
-    )
-    points: int = approved.aggregate(points=Sum("points", default=0))["points"]
-    return points
+    approved = [
+        one for one in transaction.adjustments.all() if (one.state, one.deed) == ("APPROVED", "POINTS")
+    ]
+    return sum(one.points for one in approved if one.reason in REPAIRS)
+
+
+def posted(transaction: Transaction) -> int:
+    """What it has brought the member up to now: given, corrected, taken for refunds, and repaired by hand.
+
+    Takes no lock. Lists fetch `award`, `corrections`, `refunds` and `adjustments` beforehand.
+    """
+    award: Award | None = getattr(transaction, "award", None)
+    moved = sum(one.points for one in transaction.corrections.all()) + moved_by_hand(transaction)
+    taken = sum(one.points for one in transaction.refunds.all())
+    return (award.points if award else 0) + moved - taken
 
 
 def earned(transaction: Transaction) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.db.transaction import atomic
 
 from loyalty.ledger import endings
@@ -88,6 +88,16 @@ def _in_batches(due: QuerySet[PointLot], post: Callable[..., int], *, as_of: dat
             done = post(account_ids=account_ids, as_of=as_of, now=now)
         count += done
     return count
+
+
+def lapsing(*, account: PointAccount, now: datetime) -> list[tuple[datetime, int]]:
+    """When points that can be spent will lapse within the longest warning, and how many; soonest first."""
+    last = now.astimezone(HONG_KONG).date() + timedelta(days=max(WARN_DAYS_AHEAD))
+    left = account.lots.filter(
+        remaining__gt=0, is_held=False, expires_at__gte=now, expires_at__lte=_end_of(last)
+    )
+    days = left.values_list("expires_at").annotate(points=Sum("remaining")).order_by("expires_at")
+    return [(at, points) for at, points in days if at]
 
 
 def warn(*, now: datetime, as_of: datetime | None = None) -> int:
