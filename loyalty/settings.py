@@ -253,6 +253,13 @@ ALIPAYHK_UPLOAD_LINES = env.str("ALIPAYHK_UPLOAD_LINES", default="" if IS_PRODUC
     "|"
 )
 ALIPAYHK_UPLOAD_FIELDS = field_paths("ALIPAYHK_UPLOAD_FIELDS")
+# No page describes this very path; an older edition has /api/open/v1/alipayhk/merchant/applyToken.
+ALIPAYHK_APPLY_TOKEN_PATH = env.str(
+    "ALIPAYHK_APPLY_TOKEN_PATH", default="/api/open/v2/authorizations/applyToken"
+)
+if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", ALIPAYHK_APPLY_TOKEN_PATH):
+    stop("ALIPAYHK_APPLY_TOKEN_PATH", "must be a path such as /api/open/v2/authorizations/applyToken.")
+ALIPAYHK_TOKEN_CUSTOMER = env.str("ALIPAYHK_TOKEN_CUSTOMER", default="ALIPAY_HK")
 ALIPAYHK_CLIENT_ADDRESS_HEADER = env.str("ALIPAYHK_CLIENT_ADDRESS_HEADER", default="")
 
 LOGGING = {

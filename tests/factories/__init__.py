@@ -23,6 +23,7 @@ from tests.factories.people import (
     MemberTierFactory,
     PassFactory,
     ProgramFactory,
+    RegistrationFieldFactory,
     TierFactory,
 )
 from tests.factories.places import (
@@ -84,6 +85,7 @@ from tests.factories.wire import (
     PassUpdateFactory,
     SeenSignatureFactory,
     UploadBatchFactory,
+    WalletTokenFactory,
     key_pair,
 )
 
@@ -143,6 +145,7 @@ __all__ = [
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
+    "RegistrationFieldFactory",
     "ReportRunFactory",
     "RuleFactory",
     "RuleVersionFactory",
@@ -157,5 +160,6 @@ __all__ = [
     "TransactionFactory",
     "UploadBatchFactory",
     "UserFactory",
+    "WalletTokenFactory",
     "key_pair",
 ]

@@ -20,6 +20,7 @@ from alipayhk.models import (
     PassUpdate,
     SeenSignature,
     UploadBatch,
+    WalletToken,
 )
 from tests.factories.moment import MOMENT
 from tests.factories.people import PassFactory
@@ -155,6 +156,18 @@ class UploadBatchFactory(DjangoModelFactory[UploadBatch]):
     state = UploadBatch.State.DONE
     raw_answer = b"{}"
     fetched_at = MOMENT
+
+
+class WalletTokenFactory(DjangoModelFactory[WalletToken]):
+    class Meta:
+        model = WalletToken
+
+    wallet_pass = factory.SubFactory(PassFactory)
+    credential = factory.SubFactory(CredentialFactory, mall=factory.SelfAttribute("..wallet_pass.mall"))
+    sealed_access_token = factory.LazyFunction(lambda: sealed.seal("an access token"))
+    sealed_refresh_token = factory.LazyFunction(lambda: sealed.seal("a refresh token"))
+    has_bill_scope = True
+    obtained_at = MOMENT
 
 
 class MappingJobFactory(DjangoModelFactory[MappingJob]):
