@@ -10,6 +10,7 @@ from alipayhk.collection_models import ConfirmationRun as ConfirmationRun
 from alipayhk.collection_models import ListedStore as ListedStore
 from alipayhk.collection_models import StoreCollection as StoreCollection
 from alipayhk.mapping_models import MappingJob as MappingJob
+from alipayhk.miniapp_models import MiniAppSession as MiniAppSession
 from alipayhk.pass_models import PassCall as PassCall
 from alipayhk.pass_models import PassUpdate as PassUpdate
 from alipayhk.token_models import WalletToken as WalletToken

@@ -214,6 +214,21 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 PARTNER_REQUESTS_PER_MINUTE = whole_number("PARTNER_REQUESTS_PER_MINUTE", "600")
 
+# The mini-app's API. Which page of AlipayHK picks transactions, and under which name it hands the batch back, AlipayHK
+# tells each mall; development has the simulator's.
+MINIAPP_SESSION_SECONDS = whole_number("MINIAPP_SESSION_SECONDS", "3600")
+if not 60 <= MINIAPP_SESSION_SECONDS <= 86400:
+    stop("MINIAPP_SESSION_SECONDS", "must be between one minute and one day.")
+MINIAPP_REQUESTS_PER_MINUTE = whole_number("MINIAPP_REQUESTS_PER_MINUTE", "120")
+MINIAPP_SIGN_INS_PER_MINUTE = whole_number("MINIAPP_SIGN_INS_PER_MINUTE", "300")
+MINIAPP_BILL_PAGE_APP_ID = env.str(
+    "MINIAPP_BILL_PAGE_APP_ID", default="" if IS_PRODUCTION else "2102020000000001"
+)
+MINIAPP_BILL_PAGE_PATH = env.str(
+    "MINIAPP_BILL_PAGE_PATH", default="" if IS_PRODUCTION else "pages/bills/index"
+)
+MINIAPP_BATCH_KEY = env.str("MINIAPP_BATCH_KEY", default="" if IS_PRODUCTION else "batchNo")
+
 # Mail to ops; off without an address. Development keeps mails as files.
 DAILY_MAIL = addressees("DAILY_MAIL")
 STAFF_URL = env.str("STAFF_URL", default="" if IS_PRODUCTION else "http://127.0.0.1:8000").rstrip("/")

@@ -22,6 +22,7 @@ from alipayhk.models import (
     CredentialKey,
     ListedStore,
     MappingJob,
+    MiniAppSession,
     Notification,
     PassCall,
     PassUpdate,
@@ -97,7 +98,7 @@ MUTABLE = {
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(CollectionSetup, StoreCollection, ConfirmationRun, ListedStore),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
-    *(MappingJob, WalletToken),
+    *(MappingJob, WalletToken, MiniAppSession),
 }
 # Django's own names, inherited by the staff login.
 INHERITED = {"last_login", "date_joined"}

@@ -15,6 +15,7 @@ from alipayhk.models import (
     Credential,
     CredentialKey,
     MappingJob,
+    MiniAppSession,
     Notification,
     PassCall,
     PassUpdate,
@@ -182,3 +183,14 @@ class MappingJobFactory(DjangoModelFactory[MappingJob]):
     kind = MappingJob.Kind.MAP
     asked_at = MOMENT
     moved_at = MOMENT
+
+
+class MiniAppSessionFactory(DjangoModelFactory[MiniAppSession]):
+    class Meta:
+        model = MiniAppSession
+
+    wallet_pass = factory.SubFactory(PassFactory)
+    credential = factory.SubFactory(CredentialFactory, mall=factory.SelfAttribute("..wallet_pass.mall"))
+    token_hash = factory.Sequence(lambda n: hashlib.sha256(f"session {n}".encode()).hexdigest())
+    began_at = MOMENT
+    expires_at = MOMENT + timedelta(hours=1)
