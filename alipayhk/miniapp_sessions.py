@@ -36,9 +36,7 @@ def holder_of(token: str, *, tag: str, now: datetime) -> MiniAppSession | None:
     """The session that this token opens in this mall; a stranger's, an ended or another mall's opens none."""
     if not (LOOK.fullmatch(token) and scoping.is_searchable(tag)):
         return None
-    found = MiniAppSession.objects.select_related(
-        "credential__mall__group", "wallet_pass__program", "wallet_pass__member__program"
-    )
+    found = MiniAppSession.objects.select_related("credential__mall", "wallet_pass__member")
     return found.filter(
         token_hash=_digest(token), credential__mall__tag=tag, ended_at=None, expires_at__gt=now
     ).first()

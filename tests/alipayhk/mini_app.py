@@ -4,7 +4,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
@@ -29,6 +29,8 @@ class MiniApp:
     shopper: Shopper
     credential: Credential
     token: str = ""
+    # One for all calls: each Client reads the list of static files anew.
+    client: Client = field(default_factory=Client)
 
     @property
     def card(self) -> Pass:
@@ -66,7 +68,7 @@ class MiniApp:
         headers = ({"Authorization": f"Bearer {shown}"} if shown else {}) | more.pop("headers", {})
         kind = {"content_type": "application/json"} | more
         sent = "" if method == "GET" and body is None else text
-        return Client().generic(method, f"{ROOT}/{tag or self.tag}/{path}", sent, headers=headers, **kind)
+        return self.client.generic(method, f"{ROOT}/{tag or self.tag}/{path}", sent, headers=headers, **kind)
 
     def balance(self) -> int:
         return int(self.get("me").json()["balance"]["points"])
