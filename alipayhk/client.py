@@ -34,8 +34,8 @@ UPDATE_PASS = "/api/open/alipay/v1/ipass/pass/manage/updatePass"
 QUERY_BILLS = "/api/open/alipayhk/businessdistrict/bill/query"
 SAVE_STORE = "/api/open/alipayhk/businessdistrict/circleStore/save"
 QUERY_STORES = "/api/open/alipayhk/businessdistrict/circleStore/queryPage"
-# One call, from its first byte to the last of its answer.
-TOTAL_SECONDS = 5.0
+# One call, from its first byte to the last of its answer; for tokens a member waits, and a thread of the web server.
+TOTAL_SECONDS, TOKEN_SECONDS = 5.0, 3.0
 OLDEST_ANSWER = timedelta(minutes=10)
 # A batch holds many payments and a page many stores, a card one answer.
 LARGEST_BATCH = 1024 * 1024
@@ -142,7 +142,7 @@ def apply_token(caller: Caller, body: bytes, *, now: datetime) -> Answer:
 
     Body and answer hold secrets of the member: they are kept nowhere.
     """
-    return _call(caller, settings.ALIPAYHK_APPLY_TOKEN_PATH, body, now)
+    return _call(caller, settings.ALIPAYHK_APPLY_TOKEN_PATH, body, now, seconds=TOKEN_SECONDS)
 
 
 def save_store(caller: Caller, body: bytes, *, now: datetime) -> Answer:
@@ -165,13 +165,21 @@ def _keys(credential: Credential) -> tuple[list[CredentialKey], list[CredentialK
 
 
 def _call(
-    caller: Caller, path: str, body: bytes, now: datetime, *, largest: int = transport.LARGEST_ANSWER
+    caller: Caller,
+    path: str,
+    body: bytes,
+    now: datetime,
+    *,
+    largest: int = transport.LARGEST_ANSWER,
+    seconds: float = 0.0,
 ) -> Answer:
     url = caller.gateway_url + path
     target = urlsplit(url).path.encode()
     sent, headers = _dressed(caller, target, body, now)
     try:
-        raw = transport.post(url, headers=headers, body=sent, seconds=TOTAL_SECONDS, largest=largest)
+        raw = transport.post(
+            url, headers=headers, body=sent, seconds=seconds or TOTAL_SECONDS, largest=largest
+        )
     except transport.Failed as error:
         raise OutcomeUnknown(error.code, is_alarming=error.code == "TLS_FAILED") from error
     return _read(caller, target, raw, now)

@@ -7,7 +7,16 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from alipayhk import certificate, confirmations, mappings, miniapp_sessions, passes, stores, waiting
+from alipayhk import (
+    certificate,
+    confirmations,
+    mappings,
+    miniapp_sessions,
+    passes,
+    stores,
+    waiting,
+    wallet_tokens,
+)
 from alipayhk.models import CollectionSetup
 from pms import clock
 from pms.models import Mall
@@ -164,3 +173,9 @@ def confirm_every_mall() -> None:
     )
     for mall in malls.distinct().order_by("pk"):
         confirmations.ask_of_the_night(mall=mall, now=clock.now())
+
+
+@shared_task(name="alipayhk.tasks.renew_authorizations")  # type: ignore[untyped-decorator]
+def renew_authorizations() -> None:
+    """Keep the authorizations of mini-apps from lapsing, and learn which were taken back."""
+    wallet_tokens.renew_ending(now=clock.now())

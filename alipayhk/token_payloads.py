@@ -75,5 +75,5 @@ def _moment(value: object) -> datetime | None:
 
 def _encode(words: Mapping[str, str], party: Party) -> bytes:
     further = {"appId": party.app_id, "authClientId": party.merchant_id, "customerBelongsTo": party.customer}
-    body = words | {name: value for name, value in further.items() if value}
+    body = dict(words) | {name: value for name, value in further.items() if value}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -26,7 +26,9 @@ alarm = logging.getLogger("loyalty.alarm")
 State = WalletToken.State
 # A token this near its end is exchanged before it is used.
 EARLY = timedelta(minutes=2)
-NONE_KEPT, TOO_OLD, SUPERSEDED = "NO_AUTHORIZATION", "AUTHORIZATION_EXPIRED", "USED_REFRESH_TOKEN"
+LAPSES_SOON = timedelta(days=7)
+NONE_KEPT, TOO_OLD, SEALED_OFF = "NO_AUTHORIZATION", "AUTHORIZATION_EXPIRED", "TOKEN_UNREADABLE"
+SUPERSEDED = "USED_REFRESH_TOKEN"
 # The user, or AlipayHK for the user, took it back. Other refusals are a matter of configuration.
 TAKEN_BACK = frozenset(
     {
@@ -86,7 +88,7 @@ def access_token(*, wallet_pass: Pass, credential: Credential, now: datetime) ->
     """
     token = _active(wallet_pass, credential)
     if not _is_ending(token, now + EARLY):
-        return sealed.unseal(token.sealed_access_token)
+        return _opened(token.sealed_access_token)
     return _exchanged(token, credential, is_stale=lambda one: _is_ending(one, now + EARLY), now=now)
 
 
@@ -94,10 +96,37 @@ def refresh_after_expiry(*, wallet_pass: Pass, credential: Credential, refused: 
     """A token in place of one that AlipayHK refused; whoever comes second gets what the first one got."""
 
     def is_refused(one: WalletToken) -> bool:
-        return sealed.unseal(one.sealed_access_token) == refused
+        return _opened(one.sealed_access_token) == refused
 
     token = _active(wallet_pass, credential)
     return _exchanged(token, credential, is_stale=is_refused, is_refused=True, now=now)
+
+
+def renew_ending(*, now: datetime, most: int = 500) -> int:
+    """Exchange the refresh tokens that would lapse soon, so that members need not sign in for that; returns how many.
+
+    Also tells whose authorization was taken back meanwhile. Ends when AlipayHK cannot be asked; the next night goes on.
+    """
+    ending = WalletToken.objects.filter(
+        state=State.ACTIVE, refresh_expires_at__gt=now, refresh_expires_at__lte=now + LAPSES_SOON
+    )
+    renewed = 0
+    for token in ending.select_related("wallet_pass", "credential").order_by("refresh_expires_at", "pk")[
+        :most
+    ]:
+        try:
+            _exchanged(token, token.credential, is_stale=_is_lapsing(now), is_refused=True, now=now)
+            renewed += 1
+        except AuthorizationEnded:
+            continue
+        except TokenUnavailable as error:
+            log.info("authorizations are renewed no further: %s", error.code)
+            break
+    return renewed
+
+
+def _is_lapsing(now: datetime) -> Callable[[WalletToken], bool]:
+    return lambda one: one.refresh_expires_at is not None and one.refresh_expires_at <= now + LAPSES_SOON
 
 
 def _active(wallet_pass: Pass, credential: Credential) -> WalletToken:
@@ -107,6 +136,15 @@ def _active(wallet_pass: Pass, credential: Credential) -> WalletToken:
     if token.state == State.ENDED:
         raise AuthorizationEnded(token.ended_reason)
     return token
+
+
+def _opened(text: str) -> str:
+    """A key of ours that is gone takes no consent with it: the next sign-in brings tokens that can be read."""
+    try:
+        return sealed.unseal(text)
+    except sealed.SealBroken as error:
+        alarm.warning("a member's token cannot be unsealed: a key of LOYALTY_KEYS is missing")
+        raise AuthorizationEnded(SEALED_OFF) from error
 
 
 def _is_ending(token: WalletToken, moment: datetime) -> bool:
@@ -124,13 +162,13 @@ def _exchanged(
     with _alone(token.pk):
         token = _active(token.wallet_pass, credential)
         if not is_stale(token):
-            return sealed.unseal(token.sealed_access_token)
+            return _opened(token.sealed_access_token)
         try:
             return _exchange(token, credential, now=now)
         except TokenUnavailable:
             if is_refused or _is_ending(token, now):
                 raise
-            return sealed.unseal(token.sealed_access_token)
+            return _opened(token.sealed_access_token)
 
 
 def _exchange(token: WalletToken, credential: Credential, *, now: datetime) -> str:
@@ -138,10 +176,9 @@ def _exchange(token: WalletToken, credential: Credential, *, now: datetime) -> s
     if is_over or not token.sealed_refresh_token:
         _end(token, reason=TOO_OLD, is_taken_back=False, now=now)
         raise AuthorizationEnded(TOO_OLD)
+    refresh_token = _opened(token.sealed_refresh_token)
     try:
-        granted = token_calls.by_refresh(
-            credential, refresh_token=sealed.unseal(token.sealed_refresh_token), now=now
-        )
+        granted = token_calls.by_refresh(credential, refresh_token=refresh_token, now=now)
     except (token_calls.Unanswered, client.CredentialUnusable) as error:
         raise TokenUnavailable(error.code) from error
     except token_calls.Refused as refusal:

@@ -41,6 +41,10 @@ TIMETABLE: dict[str, tuple[str, Any]] = {
         "alipayhk.tasks.remove_old_sessions",
         crontab(hour=4, minute=1),
     ),
+    "renew authorizations that would lapse": (
+        "alipayhk.tasks.renew_authorizations",
+        crontab(hour=1, minute=21),
+    ),
     "review tiers whose keeping is over": ("loyalty.earning.tasks.review_tiers", crontab(hour=0, minute=11)),
 }
 # A message of the night may wait this long for a worker; its work does not depend on the hour.

@@ -58,19 +58,20 @@ def _is_whole(request: HttpRequest, group_id: int | None) -> bool:
 
 
 def _is_registration(request: HttpRequest) -> bool:
-    return bool(request.resolver_match) and request.resolver_match.url_name == REGISTRATION
+    return getattr(request.resolver_match, "url_name", "") == REGISTRATION
 
 
 def _is_open(change: ContactChange) -> bool:
     return change.state == ContactChange.State.OPEN
 
 
-class RegistrationFieldInline(ScopedInline):
+class RegistrationFieldInline(ScopedInline, admin.StackedInline):  # type: ignore[type-arg]
     """Whoever may change a program says what its mini-app asks; answers given stay with their members."""
 
     model = RegistrationField
     form = registration_forms.RegistrationFieldForm
     group_path = "program__group"
+    template = "admin/edit_inline/stacked.html"
     can_delete = True
     verbose_name_plural = _("Registration fields")
 

@@ -9,7 +9,7 @@ from pms import formats, scoping, story
 from pms.story import Panel
 
 
-@story.tells("members.program", 14)
+@story.tells("members.program", 21)
 def consent_text(request: HttpRequest, one: Program) -> Panel:
     return story.facts(_("Consent to share payments"), [
         (_("Text version"), one.consent_text_version or formats.NOTHING),
@@ -18,7 +18,7 @@ def consent_text(request: HttpRequest, one: Program) -> Panel:
     ])  # fmt: skip
 
 
-@story.tells("members.program", 15)
+@story.tells("members.program", 22)
 def fields(request: HttpRequest, one: Program) -> Panel:
     rows = [
         [
@@ -29,12 +29,12 @@ def fields(request: HttpRequest, one: Program) -> Panel:
         ]
         for asked in _asked(one)
     ]
-    headings = [(_("Field"), ""), (_("Code"), ""), (_("Kind"), ""), (_("Required"), "")]
+    headings = [(_("Field"), ""), (_("Field code"), ""), (_("Kind"), ""), (_("Required"), "")]
     empty = _("Nothing but name, phone, e-mail and month of birth.")
     return story.table(_("Registration in the mini-app"), headings, rows, empty=empty)
 
 
-@story.tells("members.program", 16)
+@story.tells("members.program", 23)
 def registration_link(request: HttpRequest, one: Program) -> Panel | None:
     may = request.user.has_perm("members.change_program") and one.group_id in scoping.whole_groups(request)
     if not may:

@@ -173,6 +173,35 @@ def test_a_refresh_whose_answer_was_lost_is_repeated_and_gets_the_same_tokens(vi
     assert [call.code for call in visitor.calls()] == ["SUCCESS", "", "SUCCESS"]
 
 
+def test_at_night_what_would_lapse_is_renewed_and_what_was_taken_back_ends_the_consent(
+    visitor: Visitor,
+) -> None:
+    lapsing, gone, holding = visitor, *(Visitor(visitor.gateway, visitor.credential) for _ in range(2))
+    for one in (gone, holding):
+        one.signs_in()
+    for one in (lapsing, gone):
+        set_token(one, refresh_expires_at=clock.now() + timedelta(days=3))
+    visitor.gateway.twin.authorizations.revoke(gone.user_id)
+    before = holding.token.sealed_access_token
+
+    renewed = wallet_tokens.renew_ending(now=clock.now())
+
+    assert renewed == 1
+    lapses_at = lapsing.token.refresh_expires_at
+    assert lapses_at is not None
+    assert lapses_at > clock.now() + timedelta(days=20)
+    assert (consent(lapsing).ended_at, consent(gone).ended_reason) == (None, "AUTHORIZATION_ENDED")
+    assert holding.token.sealed_access_token == before
+
+
+def test_at_night_nothing_is_asked_further_while_alipayhk_is_away(visitor: Visitor) -> None:
+    set_token(visitor, refresh_expires_at=clock.now() + timedelta(days=3))
+    visitor.fault("reset_before", times=2)
+
+    with changes.only():
+        assert wallet_tokens.renew_ending(now=clock.now()) == 0
+
+
 def test_tokens_of_a_sign_in_meanwhile_are_not_overwritten(visitor: Visitor) -> None:
     stale = visitor.token
     visitor.signs_in()
@@ -225,6 +254,17 @@ def test_an_end_that_cannot_be_read_counts_as_none_said(gateway: Gateway, raw_ga
 
     assert visitor.token.access_expires_at is None
     assert asked(visitor) == "A-1"
+
+
+def test_a_token_sealed_by_a_key_that_is_gone_asks_for_a_sign_in_which_heals_it(visitor: Visitor) -> None:
+    set_token(visitor, sealed_access_token="gAAAA-of-another-key")
+
+    with changes.only(), pytest.raises(wallet_tokens.AuthorizationEnded) as caught:
+        asked(visitor)
+    visitor.signs_in()
+
+    assert caught.value.code == "TOKEN_UNREADABLE"
+    assert asked(visitor)
 
 
 def test_a_token_tells_nothing_of_itself() -> None:

@@ -36,6 +36,7 @@ def test_what_runs_once_a_day_runs_at_night_in_hong_kong() -> None:
     assert {task: (when.hour, when.minute) for task, when in nightly.items()} == {
         "loyalty.ledger.tasks.expire_and_warn": ({0}, {1}),
         "loyalty.earning.tasks.review_tiers": ({0}, {11}),
+        "alipayhk.tasks.renew_authorizations": ({1}, {21}),
         "alipayhk.tasks.confirm_every_mall": ({2}, {11}),
         "alipayhk.tasks.prove": ({3}, {31}),
         "alipayhk.tasks.remove_old_sessions": ({4}, {1}),

@@ -162,7 +162,7 @@ def test_without_full_proof_nothing_is_linked(wallet_pass: Pass, why: str) -> No
 
 
 def test_agreeing_to_a_newer_text_begins_another_interval_without_a_gap(wallet_pass: Pass) -> None:
-    give = {"wallet_pass": wallet_pass, "evidence": "test", "now": NOW}
+    give: dict[str, Any] = {"wallet_pass": wallet_pass, "evidence": "test", "now": NOW}
     first = enrollment.give_consent(text_version="1", **give)
     same = enrollment.give_consent(text_version="1", **give)
     second = enrollment.give_consent(text_version="2", **give)
