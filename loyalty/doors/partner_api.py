@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from loyalty.doors import partner_document, partner_rates, partners, slips
+from loyalty.doors import door_rates, partner_document, partners, slips
 from loyalty.doors.models import PartnerKey
 from loyalty.doors.partners import NotTaken, OtherBody
 from pms import clock
@@ -95,7 +95,7 @@ class PartnerView(APIView):
     def initial(self, request: Request, *arguments: Any, **words: Any) -> None:
         super().initial(request, *arguments, **words)
         limit = settings.PARTNER_REQUESTS_PER_MINUTE
-        if partner_rates.is_spent(key_id=self.key.pk, limit=limit, now=clock.now()):
+        if door_rates.is_spent(of=f"partner/{self.key.pk}", limit=limit, now=clock.now()):
             raise Throttled(wait=60)
 
     @property
