@@ -147,10 +147,15 @@ class Member(models.Model):
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
     birth_month = models.PositiveSmallIntegerField(_("month of birth"), null=True, blank=True)
     joined_at = models.DateTimeField(_("joined"))
+    # Counts how often the links to the member's own page were withdrawn; only those of now are good.
+    link_revision = models.PositiveIntegerField(
+        _("revision of page links"), default=0, db_default=0, editable=False
+    )
 
     class Meta:
         verbose_name = _("member")
         verbose_name_plural = _("members")
+        permissions = [("link_member", "Can make and withdraw links to the member's own page")]
         constraints = [
             models.UniqueConstraint(
                 fields=["program", "phone"],
