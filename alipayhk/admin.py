@@ -17,6 +17,7 @@ from alipayhk import (
     inbox,
     inquiry_notices,  # noqa: F401  (answers at the missing-points desk)
     mapping_screens,  # noqa: F401  (registers its screens)
+    miniapp_screens,  # noqa: F401  (registers its screen)
     notice_story,
     passes,
     upload_screens,  # noqa: F401  (registers its screen)

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from django.conf import settings
 
 from alipayhk import (
     encryption,
@@ -134,6 +135,14 @@ def query_bills(caller: Caller, body: bytes, *, now: datetime) -> Answer:
     It only reads, so it may be repeated freely. The body holds the member's access token: it is kept nowhere.
     """
     return _call(caller, QUERY_BILLS, body, now, largest=LARGEST_BATCH)
+
+
+def apply_token(caller: Caller, body: bytes, *, now: datetime) -> Answer:
+    """Ask for a member's tokens; `body` from `token_payloads`. Raises OutcomeUnknown.
+
+    Body and answer hold secrets of the member: they are kept nowhere.
+    """
+    return _call(caller, settings.ALIPAYHK_APPLY_TOKEN_PATH, body, now)
 
 
 def save_store(caller: Caller, body: bytes, *, now: datetime) -> Answer:

@@ -28,8 +28,8 @@ class CredentialForm(SteadyForm):
     class Meta:
         model = Credential
         widgets: ClassVar = {"client_ids": forms.Textarea(attrs={"rows": 2})}
-        fields = ("mall", "client_id", "client_ids", "merchant_id", "app_id", "environment", "gateway_url",
-                  "path_prefix", "encryption")  # fmt: skip
+        fields = ("mall", "client_id", "client_ids", "merchant_id", "app_id", "auth_client_id", "environment",
+                  "gateway_url", "path_prefix", "encryption")  # fmt: skip
 
     def clean_gateway_url(self) -> str:
         address = str(self.cleaned_data["gateway_url"]).strip().rstrip("/")

@@ -77,7 +77,7 @@ class CredentialAdmin(ScopedModelAdmin):
     autocomplete_fields = ("mall",)
     inlines = (KeyInline, CardTemplateInline, CollectionSetupInline)
     fieldsets = (
-        (None, {"fields": ("mall", "client_id", "client_ids", "merchant_id", "app_id")}),
+        (None, {"fields": ("mall", "client_id", "client_ids", "merchant_id", "app_id", "auth_client_id")}),
         (_("Where it calls"), {"fields": ("environment", "gateway_url", "path_prefix", "encryption")}),
         (_("Agent-Token"), {"fields": ("agent_token", "forget_agent_token", "seen")}),
     )

@@ -10,8 +10,10 @@ from alipayhk.collection_models import ConfirmationRun as ConfirmationRun
 from alipayhk.collection_models import ListedStore as ListedStore
 from alipayhk.collection_models import StoreCollection as StoreCollection
 from alipayhk.mapping_models import MappingJob as MappingJob
+from alipayhk.miniapp_models import MiniAppSession as MiniAppSession
 from alipayhk.pass_models import PassCall as PassCall
 from alipayhk.pass_models import PassUpdate as PassUpdate
+from alipayhk.token_models import WalletToken as WalletToken
 from alipayhk.upload_models import UploadBatch as UploadBatch
 from loyalty.earning.models import Refund, Transaction
 from members.models import Member
@@ -44,6 +46,14 @@ class Credential(models.Model):
     )
     merchant_id = models.CharField(_("merchant ID"), max_length=64)
     app_id = models.CharField(_("mini-app ID"), max_length=64, blank=True)
+    auth_client_id = models.CharField(
+        _("merchant ID for authorizations"),
+        max_length=128,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Empty: the merchant ID."),
+    )
     environment = models.CharField(
         _("environment"), max_length=16, choices=Environment, default=Environment.CUSTOM
     )

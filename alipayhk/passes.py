@@ -7,7 +7,7 @@ import logging
 import re
 from datetime import timedelta
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.db.transaction import atomic
@@ -36,6 +36,13 @@ def want(*, cursor: CursorWrapper, member_id: int, version: int) -> None:
     A card that has no place in the queue yet gets one by `notice_changes`.
     """
     pass_queue.want(cursor=cursor, member_id=member_id, version=version)
+
+
+def show_anew(*, wallet_pass: Pass, version: int) -> None:
+    """The card tells of another name, or of another account, at this version; part of the caller's own block."""
+    with connection.cursor() as cursor:
+        want(cursor=cursor, member_id=wallet_pass.member_id, version=version)
+    _restart(PassUpdate.objects.filter(wallet_pass=wallet_pass))
 
 
 def notice_new() -> int:

@@ -203,18 +203,18 @@ FIGURES: Entries = {
     "min_spend_on_net": Entry("is_min_spend_on_net", flag, cleared=False),
     "max_spend_cents": Entry("max_spend_cents", whole(1, rule_versions.HIGHEST_CENTS), cleared=None),
 }
+PREFIX = optional(text(255, r"(/[A-Za-z0-9._~-]+)+", "/merchant/api"))
 CREDENTIAL: Entries = {
     "client_id": Entry("client_id", client_id, is_needed=True),
     "client_ids": Entry("client_ids", client_ids, cleared=[]),
     "merchant_id": Entry("merchant_id", text(64, r"2160[0-9]+", "2160120041113167"), is_needed=True),
     "app_id": Entry("app_id", optional(text(64)), cleared=""),
+    "auth_client_id": Entry("auth_client_id", optional(text(128)), cleared=""),
     "environment": Entry(
         "environment", one_of(Credential.Environment.values), cleared=Credential.Environment.CUSTOM.value
     ),
     "gateway_url": Entry("gateway_url", gateway, is_needed=True),
-    "path_prefix": Entry(
-        "path_prefix", optional(text(255, r"(/[A-Za-z0-9._~-]+)+", "/merchant/api")), cleared=""
-    ),
+    "path_prefix": Entry("path_prefix", PREFIX, cleared=""),
     "encryption": Entry(
         "encryption", one_of(Credential.Encryption.values), cleared=Credential.Encryption.OFF.value
     ),

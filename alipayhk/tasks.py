@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from alipayhk import certificate, confirmations, mappings, passes, stores, waiting
+from alipayhk import certificate, confirmations, mappings, miniapp_sessions, passes, stores, waiting
 from alipayhk.models import CollectionSetup
 from pms import clock
 from pms.models import Mall
@@ -129,6 +129,12 @@ def prove() -> None:
     run = certificate.prove(clock=clock.now, tell=alarm.error)
     if not run.is_green:
         alarm.error("promises are broken: %s", run.counts)
+
+
+@shared_task(name="alipayhk.tasks.remove_old_sessions")  # type: ignore[untyped-decorator]
+def remove_old_sessions() -> None:
+    """Remove sessions of mini-apps whose time is over."""
+    miniapp_sessions.remove_old(now=clock.now())
 
 
 @shared_task(name="alipayhk.tasks.collect_stores")  # type: ignore[untyped-decorator]

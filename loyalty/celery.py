@@ -37,6 +37,10 @@ TIMETABLE: dict[str, tuple[str, Any]] = {
     "have stores collected by AlipayHK": ("alipayhk.tasks.collect_stores", 10),
     "read lists of stores that somebody asked for": ("alipayhk.tasks.confirm_stores", 20),
     "confirm the stores of every mall": ("alipayhk.tasks.confirm_every_mall", crontab(hour=2, minute=11)),
+    "remove sessions of mini-apps that are over": (
+        "alipayhk.tasks.remove_old_sessions",
+        crontab(hour=4, minute=1),
+    ),
     "review tiers whose keeping is over": ("loyalty.earning.tasks.review_tiers", crontab(hour=0, minute=11)),
 }
 # A message of the night may wait this long for a worker; its work does not depend on the hour.

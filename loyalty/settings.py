@@ -223,6 +223,21 @@ MEMBER_URL = env.str("MEMBER_URL", default="").rstrip("/")
 if MEMBER_URL and urlsplit(MEMBER_URL).scheme not in ("http", "https"):
     stop("MEMBER_URL", "must be the https:// address under which members reach their pages.")
 
+# The mini-app's API. Which page of AlipayHK picks transactions, and under which name it hands the batch back, AlipayHK
+# tells each mall; development has the simulator's.
+MINIAPP_SESSION_SECONDS = whole_number("MINIAPP_SESSION_SECONDS", "3600")
+if not 60 <= MINIAPP_SESSION_SECONDS <= 86400:
+    stop("MINIAPP_SESSION_SECONDS", "must be between one minute and one day.")
+MINIAPP_REQUESTS_PER_MINUTE = whole_number("MINIAPP_REQUESTS_PER_MINUTE", "120")
+MINIAPP_SIGN_INS_PER_MINUTE = whole_number("MINIAPP_SIGN_INS_PER_MINUTE", "300")
+MINIAPP_BILL_PAGE_APP_ID = env.str(
+    "MINIAPP_BILL_PAGE_APP_ID", default="" if IS_PRODUCTION else "2102020000000001"
+)
+MINIAPP_BILL_PAGE_PATH = env.str(
+    "MINIAPP_BILL_PAGE_PATH", default="" if IS_PRODUCTION else "pages/bills/index"
+)
+MINIAPP_BATCH_KEY = env.str("MINIAPP_BATCH_KEY", default="" if IS_PRODUCTION else "batchNo")
+
 # Mail to ops; off without an address. Development keeps mails as files.
 DAILY_MAIL = addressees("DAILY_MAIL")
 STAFF_URL = env.str("STAFF_URL", default="" if IS_PRODUCTION else "http://127.0.0.1:8000").rstrip("/")
@@ -262,6 +277,13 @@ ALIPAYHK_UPLOAD_LINES = env.str("ALIPAYHK_UPLOAD_LINES", default="" if IS_PRODUC
     "|"
 )
 ALIPAYHK_UPLOAD_FIELDS = field_paths("ALIPAYHK_UPLOAD_FIELDS")
+# No page describes this very path; an older edition has /api/open/v1/alipayhk/merchant/applyToken.
+ALIPAYHK_APPLY_TOKEN_PATH = env.str(
+    "ALIPAYHK_APPLY_TOKEN_PATH", default="/api/open/v2/authorizations/applyToken"
+)
+if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", ALIPAYHK_APPLY_TOKEN_PATH):
+    stop("ALIPAYHK_APPLY_TOKEN_PATH", "must be a path such as /api/open/v2/authorizations/applyToken.")
+ALIPAYHK_TOKEN_CUSTOMER = env.str("ALIPAYHK_TOKEN_CUSTOMER", default="ALIPAY_HK")
 ALIPAYHK_CLIENT_ADDRESS_HEADER = env.str("ALIPAYHK_CLIENT_ADDRESS_HEADER", default="")
 
 LOGGING = {

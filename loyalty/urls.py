@@ -1,4 +1,4 @@
-"""Addresses: health, staff pages, the staff's and partners' API, members' pages, and the webhooks under every tag."""
+"""Addresses: health, staff pages, the APIs of staff, partners and mini-apps, members' pages, every mall's webhooks."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/staff/v1/", include("loyalty.ledger.urls")),
     path("api/staff/v1/", include("loyalty.earning.urls")),
     path("api/partner/v1/", include("loyalty.doors.urls")),
+    path("api/miniapp/v1/", include("alipayhk.miniapp_addresses")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("alipayhk.urls")),
 ]

@@ -15,14 +15,18 @@ from members import (
     member_story,
     newcomers,  # noqa: F401  (adds its figure)
     program_story,  # noqa: F401  (adds its panels)
+    registration_forms,
+    registration_story,  # noqa: F401  (adds its panels)
     terms,
     terms_history,
 )
-from members.models import ContactChange, Member, Program, Tier
+from members.models import ContactChange, Member, Program, RegistrationField, Tier
 from pms import formats, scoping
 from pms.filters import OpenFilter
 from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
-from pms.scoping import ScopedModelAdmin
+from pms.scoping import ScopedInline, ScopedModelAdmin
+
+REGISTRATION = "members_program_registration"
 
 
 def _reveal(request: HttpRequest, member: Member) -> object:
@@ -53,8 +57,30 @@ def _is_whole(request: HttpRequest, group_id: int | None) -> bool:
     return bool(groups) if group_id is None else group_id in groups
 
 
+def _is_registration(request: HttpRequest) -> bool:
+    return bool(request.resolver_match) and request.resolver_match.url_name == REGISTRATION
+
+
 def _is_open(change: ContactChange) -> bool:
     return change.state == ContactChange.State.OPEN
+
+
+class RegistrationFieldInline(ScopedInline):
+    """Whoever may change a program says what its mini-app asks; answers given stay with their members."""
+
+    model = RegistrationField
+    form = registration_forms.RegistrationFieldForm
+    group_path = "program__group"
+    can_delete = True
+    verbose_name_plural = _("Registration fields")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).order_by("position", "pk")
+
+    def _may(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("members.change_program") and _is_whole(request, obj and obj.group_id)
+
+    has_view_permission = has_add_permission = has_change_permission = has_delete_permission = _may
 
 
 @admin.register(Program)
@@ -70,15 +96,39 @@ class ProgramAdmin(RecordAdmin):
     empty_words = _("No program yet. The command register_mall makes one for each mall group.")
 
     def get_urls(self) -> list[URLPattern]:
-        page = self.admin_site.admin_view(self.terms_view)
-        return [path("<int:object_id>/terms/", page, name="members_program_terms"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:object_id>/terms/", wrap(self.terms_view), name="members_program_terms"),
+            path("<int:object_id>/registration/", wrap(self.registration_view), name=REGISTRATION),
+            *super().get_urls(),
+        ]
 
     def terms_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """The form behind the page that tells the terms."""
+        return self._form_view(request, object_id, _("Change the terms"))
+
+    def registration_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The form of what the mini-app asks."""
+        return self._form_view(request, object_id, _("Change consent text and fields"))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if _is_registration(request):
+            options["form"] = registration_forms.ConsentTextForm
+        return super().get_form(request, obj, change, **options)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if _is_registration(request):
+            return (*registration_forms.CONSENT, "seen")
+        return super().get_fields(request, obj)
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
+        return (RegistrationFieldInline,) if _is_registration(request) else ()
+
+    def _form_view(self, request: HttpRequest, object_id: int, title: object) -> HttpResponse:
         program = self._visible_thing(request, str(object_id))
         if not self.has_change_permission(request, program):
             raise PermissionDenied
-        return self.changeform_view(request, str(object_id), extra_context={"title": _("Change the terms")})
+        return self.changeform_view(request, str(object_id), extra_context={"title": title})
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _is_whole(request, obj and obj.group_id)

@@ -1,4 +1,4 @@
-"""People and their wallet passes coming together: join, withdraw. Knows no points."""
+"""People and their wallet passes coming together: join, agree, withdraw. Knows no points."""
 
 import secrets
 import uuid
@@ -42,6 +42,24 @@ def join(*, mall: Mall, applicant: Applicant, evidence: str, asked_at: datetime,
         wallet_pass = _issue(mall, program, applicant, now=now)
     _open_consent(wallet_pass, evidence=evidence, asked_at=asked_at, now=now)
     return wallet_pass
+
+
+@atomic
+def enter(*, mall: Mall, wallet: str, user_id: str, now: datetime) -> tuple[Pass, bool]:
+    """The pass of a user whom the wallet vouches for, and whether it was made now; opens no consent.
+
+    Nothing but the user is known, so nobody is linked to a membership there is: `registering` does that on proof.
+    """
+    of_user = Pass.objects.select_related("member", "program").filter(
+        program__group_id=mall.group_id, wallet=wallet, user_id=user_id
+    )
+    if known := of_user.first():
+        return known, False
+    program = Program.objects.select_for_update(no_key=True).get(group_id=mall.group_id)
+    if known := of_user.first():
+        return known, False
+    unnamed = Applicant(wallet=wallet, user_id=user_id, phone="", phone_raw="", email="")
+    return _issue(mall, program, unnamed, now=now), True
 
 
 def is_joined(*, group_id: int, wallet: str, user_id: str) -> bool:
@@ -123,13 +141,51 @@ def _open_consent(wallet_pass: Pass, *, evidence: str, asked_at: datetime, now: 
 
 
 @atomic
-def withdraw(*, wallet_pass: Pass, now: datetime) -> Consent | None:
+def give_consent(*, wallet_pass: Pass, text_version: str, evidence: str, now: datetime) -> Consent:
+    """The member agrees to this text; agreeing to a newer one begins another interval at the end of the last."""
+    Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
+    known = Consent.objects.filter(wallet_pass=wallet_pass, ended_at=None).first()
+    if known and text_version in ("", known.text_version):
+        return known
+    if known:
+        _end(known, reason="", now=now)
+    return Consent.objects.create(
+        wallet_pass=wallet_pass,
+        member_id=wallet_pass.member_id,
+        began_at=max(now, known.began_at) if known else now,
+        text_version=text_version,
+        evidence=evidence,
+    )
+
+
+@atomic
+def heed_authorization(*, wallet_pass: Pass, text_version: str, evidence: str, now: datetime) -> bool:
+    """The wallet says that the user let it share payments; returns whether consent is in force.
+
+    A consent that somebody withdrew stays withdrawn until the member gives it anew: wallets remember what was
+    authorized once, and say so at every sign-in.
+    """
+    last = Consent.objects.filter(wallet_pass=wallet_pass).order_by("-began_at", "-pk").first()
+    if last and last.ended_at is None:
+        return True
+    if last and last.ended_reason != Consent.EndedReason.AUTHORIZATION_ENDED:
+        return False
+    give_consent(wallet_pass=wallet_pass, text_version=text_version, evidence=evidence, now=now)
+    return True
+
+
+@atomic
+def withdraw(*, wallet_pass: Pass, now: datetime, reason: str = Consent.EndedReason.MEMBER) -> Consent | None:
     """End the consent in force; payments made later earn nothing. None when none was in force."""
     consent = Consent.objects.select_for_update().filter(wallet_pass=wallet_pass, ended_at=None).first()
     if consent:
-        consent.ended_at = max(now, consent.began_at)
-        consent.save(update_fields=["ended_at"])
+        _end(consent, reason=reason, now=now)
     return consent
+
+
+def _end(consent: Consent, *, reason: str, now: datetime) -> None:
+    consent.ended_at, consent.ended_reason = max(now, consent.began_at), reason
+    consent.save(update_fields=["ended_at", "ended_reason"])
 
 
 @atomic

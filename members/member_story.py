@@ -59,6 +59,7 @@ def consents(request: HttpRequest, member: Member) -> Panel:
         (_("Ended"), ""),
         (_("Text version"), ""),
         (_("Evidence"), ""),
+        (_("Why it ended"), ""),
     ]
     return story.table(
         _("Consent to share payments"),
@@ -101,4 +102,5 @@ def _consent_row(consent: Consent) -> list[object]:
     return [
         state, formats.moment(consent.began_at), formats.moment(consent.ended_at),
         consent.text_version or formats.NOTHING, consent.evidence or formats.NOTHING,
+        formats.word(consent.get_ended_reason_display()) if consent.ended_reason else formats.NOTHING,
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
+from members.registration_models import RegistrationField as RegistrationField
 from pms.models import Mall, MallGroup
 
 
@@ -69,6 +70,11 @@ class Program(models.Model):
     spot_check_salt = models.UUIDField(
         _("salt of the draw"), default=uuid.uuid4, db_default=RandomUUID(), editable=False
     )
+    consent_text_version = models.CharField(
+        _("version of the consent text"), max_length=32, blank=True, default="", db_default=""
+    )
+    consent_text_en = models.TextField(_("consent text (English)"), blank=True, default="", db_default="")
+    consent_text_zh = models.TextField(_("consent text (Chinese)"), blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = _("program")
@@ -147,6 +153,8 @@ class Member(models.Model):
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
     birth_month = models.PositiveSmallIntegerField(_("month of birth"), null=True, blank=True)
     joined_at = models.DateTimeField(_("joined"))
+    registered_at = models.DateTimeField(_("registered"), null=True, blank=True)
+    supplied = models.JSONField(_("further answers"), default=dict, db_default={}, blank=True)
     # Counts how often the links to the member's own page were withdrawn; only those of now are good.
     link_revision = models.PositiveIntegerField(
         _("revision of page links"), default=0, db_default=0, editable=False
@@ -261,6 +269,11 @@ class Pass(models.Model):
 class Consent(models.Model):
     """The interval in which a member agreed that a wallet shares their payments; open while `ended_at` is empty."""
 
+    class EndedReason(models.TextChoices):
+        MEMBER = "MEMBER", _("withdrawn by the member")
+        AUTHORIZATION_ENDED = "AUTHORIZATION_ENDED", _("authorization ended in the wallet")
+        STAFF = "STAFF", _("withdrawn through staff")
+
     wallet_pass = models.ForeignKey(
         Pass, on_delete=models.PROTECT, related_name="consents", verbose_name=_("pass")
     )
@@ -271,6 +284,9 @@ class Consent(models.Model):
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     text_version = models.CharField(_("text version"), max_length=32, blank=True)
     evidence = models.CharField(_("evidence"), max_length=255, blank=True)
+    ended_reason = models.CharField(
+        _("why it ended"), max_length=32, choices=EndedReason, blank=True, default="", db_default=""
+    )
 
     class Meta:
         verbose_name = _("consent")
@@ -284,6 +300,10 @@ class Consent(models.Model):
             models.CheckConstraint(
                 condition=Q(ended_at=None) | Q(ended_at__gte=F("began_at")),
                 name="%(app_label)s_%(class)s_ends_after_it_began",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=False) | Q(ended_reason=""),
+                name="%(app_label)s_%(class)s_only_an_end_has_a_reason",
             ),
         ]
 

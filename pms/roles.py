@@ -35,6 +35,7 @@ EVERYTHING_BUT_KEYS = AT_THE_COUNTER | _may(
     "review.adjustmentrequest", "review.finding", "review.reconciliation",
     "alipayhk.notification", "alipayhk.passupdate", "alipayhk.passcall", "alipayhk.circuit",
     "alipayhk.credential", "alipayhk.cardtemplate", "alipayhk.uploadbatch", "alipayhk.mappingjob",
+    "alipayhk.miniappsession",
     "alipayhk.collectionsetup", "alipayhk.storecollection", "alipayhk.listedstore", "alipayhk.confirmationrun",
 ) | _may("add", "review.reportrun")  # fmt: skip
 # Changing these means the screens' own actions: judge again, send again, name a pass, take over a phone.
@@ -44,6 +45,7 @@ OPERATIONS = (
         "alipayhk.notification",
         "alipayhk.passupdate",
         "alipayhk.uploadbatch",
+        "alipayhk.miniappsession",
         "alipayhk.storecollection",
         "alipayhk.listedstore",
         "members.pass",

@@ -84,7 +84,10 @@ JOBS = (
         Screen(_("Back-tests"), "earning.backtestrun"),
         Screen(_("Tiers"), "members.tier"),
     )),
-    Job(_("Cards and deliveries"), "cards", (Screen(_("Cards and deliveries"), "alipayhk.passupdate", True),)),
+    Job(_("Cards and deliveries"), "cards", (
+        Screen(_("Cards and deliveries"), "alipayhk.passupdate", True),
+        Screen(_("Mini-app sessions"), "alipayhk.miniappsession"),
+    )),
     Job(_("Ledger"), "ledger", (
         Screen(_("Entries"), "ledger.pointentry"),
         Screen(_("Postings"), "ledger.posting"),

@@ -22,12 +22,14 @@ from alipayhk.models import (
     CredentialKey,
     ListedStore,
     MappingJob,
+    MiniAppSession,
     Notification,
     PassCall,
     PassUpdate,
     SeenSignature,
     StoreCollection,
     UploadBatch,
+    WalletToken,
 )
 from loyalty import celery, health
 from loyalty.doors.models import CounterEntry, ImportChunk, ImportJob, ImportRow, PartnerKey, PartnerRequest
@@ -67,7 +69,16 @@ from loyalty.review.models import (
     ReportRun,
     SpotCheck,
 )
-from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
+from members.models import (
+    Consent,
+    ContactChange,
+    Member,
+    MemberTier,
+    Pass,
+    Program,
+    RegistrationField,
+    Tier,
+)
 from pms.models import Mall, MallGroup, MallStaff, Store, StoreChange, StoreMapping, StoreMove, User
 from tests import factories, source
 
@@ -79,7 +90,7 @@ APPEND_ONLY = {
 }
 MUTABLE = {
     *(User, MallGroup, Mall, Store, StoreMapping, MallStaff),
-    *(Program, Tier, Member, MemberTier, Pass, Consent, ContactChange),
+    *(Program, RegistrationField, Tier, Member, MemberTier, Pass, Consent, ContactChange),
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
     *(SpotCheck, DailyMail, ReportRun),
@@ -87,7 +98,7 @@ MUTABLE = {
     *(CounterEntry, PartnerKey, PartnerRequest, ImportJob, ImportChunk, ImportRow),
     *(CollectionSetup, StoreCollection, ConfirmationRun, ListedStore),
     *(Credential, CredentialKey, CardTemplate, PassUpdate, Circuit, SeenSignature, UploadBatch),
-    *(MappingJob,),
+    *(MappingJob, WalletToken, MiniAppSession),
 }
 # Django's own names, inherited by the staff login.
 INHERITED = {"last_login", "date_joined"}

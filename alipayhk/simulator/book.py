@@ -1,4 +1,4 @@
-"""AlipayHK's own book: every notice it sent, each attempt, what was acknowledged. The oracle of trials."""
+"""AlipayHK's own book: every notice it sent or kept, each attempt, what was acknowledged. The oracle of trials."""
 
 import itertools
 import threading
@@ -8,8 +8,10 @@ from typing import Any
 
 from alipayhk.simulator import times
 
+# A payment that no mall may see; one of these that its payer handed over in a batch.
+KEPT, PICKED = "KEPT", "PICKED"
 # SENDING first attempts run; WAITING the ladder is due; REFUSED a forged one was turned away.
-STATES = ("SENDING", "ACKNOWLEDGED", "WAITING", "REFUSED", "GIVEN_UP")
+STATES = ("SENDING", "ACKNOWLEDGED", "WAITING", "REFUSED", "GIVEN_UP", KEPT, PICKED)
 
 
 @dataclass

@@ -50,6 +50,7 @@ class Client:
     merchant_id: str
     public_keys: tuple[str, ...]
     template: Template
+    app_id: str = "2102020132609344"
     path_prefix: str = ""
     encryption: str = "OFF"
     name_en: str = "Mall"
@@ -139,6 +140,7 @@ def from_register(document: dict[str, Any], *, mall_url: str) -> Client:
             "merchant_id": wire["merchant_id"],
             "public_keys": [signature.public_base64(private_key.public_key())],
             "template": _template_fields(wire["card_template"]),
+            "app_id": wire.get("app_id") or Client.app_id,
             "path_prefix": wire.get("path_prefix") or "",
             "encryption": wire.get("encryption") or "OFF",
             "name_en": mall.get("name_en", mall["tag"]),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from alipayhk.simulator import calls, clients, faults, scenarios
+from alipayhk.simulator import authorizations, calls, clients, faults, scenarios
 from alipayhk.simulator.clients import ClientRefused
 from alipayhk.simulator.faults import FaultRefused
 from alipayhk.simulator.notices import NoticeRefused
@@ -38,6 +38,10 @@ class Control:
             ("POST", "send"): self._send,
             ("POST", "resend"): self._resend,
             ("POST", "batches"): self._make_batch,
+            ("GET", "authorizations"): self._authorizations,
+            ("POST", "authorizations"): self._authorize,
+            ("DELETE", "authorizations"): self._revoke,
+            ("POST", "token-life"): self._set_token_life,
             ("GET", "stores"): self._stores,
             ("POST", "stores"): self._put_stores,
             ("DELETE", "stores"): self._remove_store,
@@ -121,6 +125,27 @@ class Control:
 
     def _make_batch(self, _query: Query, order: Json) -> Json:
         return {"batch": asdict(self._twin.make_batch(order))}
+
+    def _authorizations(self, query: Query, _order: Json) -> Json:
+        return {"authorizations": self._twin.authorizations.listing(user_id=query.get("user_id"))}
+
+    def _authorize(self, _query: Query, order: Json) -> Json:
+        asked = authorizations.read_order(order, self._twin.clients.need(order.get("client_id")))
+        return {"authorization": {"auth_code": self._twin.authorizations.grant(**asked), **asked}}
+
+    def _revoke(self, query: Query, _order: Json) -> Json:
+        """All of a user's authorizations; with `only=access` their access tokens alone, as time would end them."""
+        user_id = query.get("user_id", "")
+        if not user_id:
+            raise NoticeRefused("user_id is missing")
+        if query.get("only") == "access":
+            return {"expired": self._twin.authorizations.expire(user_id)}
+        return {"revoked": self._twin.authorizations.revoke(user_id)}
+
+    def _set_token_life(self, _query: Query, order: Json) -> Json:
+        made = authorizations.read_life(order, self._twin.authorizations.life)
+        self._twin.authorizations.life = made
+        return {"token_life": asdict(made)}
 
     def _stores(self, query: Query, _order: Json) -> Json:
         found = self._twin.stores.listing(client_id=query.get("client_id"))

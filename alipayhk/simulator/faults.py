@@ -7,7 +7,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-APIS = ("createPass", "updatePass", "bill/query", "circleStore/save", "circleStore/queryPage")
+APIS = ("createPass", "updatePass", "bill/query", "circleStore/save", "circleStore/queryPage", "applyToken")
 
 
 class FaultRefused(Exception):

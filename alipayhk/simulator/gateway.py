@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alipayhk import signature
-from alipayhk.simulator import batches, circle_stores, misbehavior, orders, replies, secrecy
+from alipayhk.simulator import authorizations, circle_stores, misbehavior, orders, replies, secrecy
+from alipayhk.simulator.authorizations import Authorizations
 from alipayhk.simulator.batches import Batches
 from alipayhk.simulator.book import Book
 from alipayhk.simulator.calls import Ring
@@ -24,6 +25,8 @@ from alipayhk.simulator.replies import Envelope, Reply
 
 BASE = "/api/open/alipay/v1/ipass/pass/manage/"
 DISTRICT = "/api/open/alipayhk/businessdistrict/"
+# The path of this solution, and that of the site's own pages.
+AUTHORIZATIONS = ("/api/open/v2/authorizations/", "/api/open/v1/alipayhk/merchant/")
 LATE_ANSWER = b""
 
 
@@ -61,6 +64,7 @@ class Gateway:
         keys: KeyRing,
         clients: Registry,
         wallet: Wallet,
+        authorizations: Authorizations,
         batches: Batches,
         stores: CircleStores,
         book: Book,
@@ -68,11 +72,12 @@ class Gateway:
         ring: Ring,
     ) -> None:
         self._keys, self._clients, self._wallet, self._plan, self._ring = keys, clients, wallet, plan, ring
-        self._batches, self._stores, self._book = batches, stores, book
+        self._authorizations, self._batches = authorizations, batches
+        self._stores, self._book = stores, book
 
     def answer(self, request: Request) -> Reply:
         began = time.monotonic()
-        api = request.target.decode("ascii", "replace").removeprefix(BASE).removeprefix(DISTRICT)
+        api = _named(request.target.decode("ascii", "replace"))
         client = self._caller(request)
         if client is None:
             return self._refuse_stranger(request, api, began)
@@ -88,8 +93,9 @@ class Gateway:
             else Done("SUCCESS", "S", "success")
         )
         reply = misbehavior.lay(fault, done.body(), self._signer(request, client))
-        shown = batches.without_token(readable, content)
-        self._note(replace(request, body=shown), api, client, user_id, fault, done, reply, began)
+        shown = replace(request, body=authorizations.masked(readable, content))
+        masked = replace(reply, body=authorizations.masked(reply.body, done.more))
+        self._note(shown, api, client, user_id, fault, done, masked, began)
         return reply
 
     def _caller(self, request: Request) -> Client | None:
@@ -124,10 +130,12 @@ class Gateway:
     def _concerned(self, content: dict[str, Any]) -> str:
         """The user, or the store, that a call is about, as faults may be planned for one alone."""
         named = content.get("userId") or content.get("openId") or content.get("ipayTradeNo")
-        return str(named or circle_stores.store_id_in(content) or self._batches.user_of(content))
+        if named := named or circle_stores.store_id_in(content) or self._batches.user_of(content):
+            return str(named)
+        return self._authorizations.user_of(content)
 
     def _apply(self, api: str, client: Client, content: dict[str, Any], odd: str = "") -> Done:
-        if api in ("bill/query", "circleStore/save", "circleStore/queryPage"):
+        if api in ("applyToken", "bill/query", "circleStore/save", "circleStore/queryPage"):
             return self._of_district(api, client, content, odd)
         action: Callable[[Client, dict[str, Any]], str] | None = {
             "createPass": self._create,
@@ -143,6 +151,8 @@ class Gateway:
 
     def _of_district(self, api: str, client: Client, content: dict[str, Any], odd: str) -> Done:
         try:
+            if api == "applyToken":
+                return Done("SUCCESS", "S", "success", more=self._authorizations.apply(content, client))
             if api == "circleStore/save":
                 self._stores.save(content, client, self._book)
                 return Done("SUCCESS", "S", "success")
@@ -232,6 +242,13 @@ class Gateway:
             encrypted=bool(secrecy.sealed_key(request.headers.get("encrypt", ""))),
             tracer_id=request.headers.get("tracer-id", "")[:64],
         )
+
+
+def _named(target: str) -> str:
+    """The call's name without the part of its path that all of its kind share."""
+    for shared in (BASE, DISTRICT, *AUTHORIZATIONS):
+        target = target.removeprefix(shared)
+    return target
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

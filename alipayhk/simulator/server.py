@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from alipayhk.simulator.control import Control
 from alipayhk.simulator.gateway import Request
 from alipayhk.simulator.page import Page
+from alipayhk.simulator.phone import Phone
 from alipayhk.simulator.replies import Reply
 from alipayhk.simulator.twin import Twin
 
@@ -39,7 +40,7 @@ class SimulatorServer(ThreadingHTTPServer):
 
     def serve(self, twin: Twin) -> None:
         """Answer requests until `stop` is called."""
-        self.twin, self.control, self.page = twin, Control(twin), Page(twin)
+        self.twin, self.control, self.page, self.phone = twin, Control(twin), Page(twin), Phone(twin)
         self.serve_forever(poll_interval=0.1)
 
     def stop(self) -> None:
@@ -80,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
             self._deliver(_plain(421, "this page is for this machine alone"))
         elif self.path.startswith("/control/"):
             self._deliver(self._control(method, body))
+        elif f"{self.path}/".startswith(("/phone/", "/phone?")):
+            self._deliver(self.server.phone.answer(self._request(method, body)))
         else:
             self._deliver(self.server.page.answer(self._request(method, body)))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from alipayhk import signature
 from alipayhk.simulator import batches, clients, faults, keys, notices, register, scenarios
+from alipayhk.simulator.authorizations import Authorizations
 from alipayhk.simulator.batches import Batch, Batches
 from alipayhk.simulator.book import Book, Notice
 from alipayhk.simulator.calls import Ring
@@ -31,6 +32,7 @@ class Twin:
     keys: KeyRing
     clients: Registry
     wallet: Wallet
+    authorizations: Authorizations
     batches: Batches
     stores: CircleStores
     book: Book
@@ -104,9 +106,10 @@ class Twin:
         return signature.public_base64(self.keys.current.public_key())
 
     def reset(self) -> None:
-        """Forget cards, batches, stores, book, calls and faults. Malls and keys stay."""
+        """Forget cards, authorizations, batches, stores, book, calls and faults. Malls and keys stay."""
         self.sender.forget()
-        for part in (self.wallet, self.batches, self.stores, self.book, self.ring, self.plan):
+        granted, picked = self.authorizations, self.batches
+        for part in (self.wallet, granted, picked, self.stores, self.book, self.ring, self.plan):
             part.clear()
         self.journal.clear()
         for client in self.clients.listing()[1:]:
@@ -125,13 +128,16 @@ def open_twin(home: Path, *, url: str, mall_url: str, ladder_scale: float = DEFA
     register.write(home, content)
     registry, calls, plan = Registry(), Ring(), Plan()
     registry.add(clients.from_register(content, mall_url=mall_url))
-    wallet, book, picked, stores = Wallet(journal.append), Book(journal.append), Batches(), CircleStores()
+    wallet, book, stores = Wallet(journal.append), Book(journal.append), CircleStores()
+    granted = Authorizations()
+    picked = Batches(granted)
     twin = Twin(
         home=home,
         url=url,
         keys=ring_of_keys,
         clients=registry,
         wallet=wallet,
+        authorizations=granted,
         batches=picked,
         stores=stores,
         book=book,
@@ -141,6 +147,7 @@ def open_twin(home: Path, *, url: str, mall_url: str, ladder_scale: float = DEFA
             keys=ring_of_keys,
             clients=registry,
             wallet=wallet,
+            authorizations=granted,
             batches=picked,
             stores=stores,
             book=book,

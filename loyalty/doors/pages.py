@@ -19,13 +19,13 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from loyalty.doors import door_rates, page_links
+from loyalty.doors import page_links
 from loyalty.doors.page_links import Link
 from loyalty.earning import member_account
 from loyalty.earning.member_account import CursorUnreadable, HeldTier, Payment, Summary
 from loyalty.earning.models import Transaction
 from members.models import Tier
-from pms import clock, formats, visitor
+from pms import clock, formats, request_rates, visitor
 
 POLICY = "; ".join(
     (
@@ -69,7 +69,7 @@ def account(request: HttpRequest, signed: str) -> HttpResponse:
 
 def _is_hasty(request: HttpRequest, *, now: datetime) -> bool:
     limit = settings.MEMBER_PAGES_PER_MINUTE
-    return door_rates.is_spent(of=f"page/{visitor.address(request)}", limit=limit, now=now)
+    return request_rates.is_spent("page", visitor.address(request), limit=limit, now=now)
 
 
 def _language(request: HttpRequest) -> str:

@@ -46,6 +46,7 @@ def _play(installation: Installation, port: int, simulator_port: int) -> None:
     logins, password = _seed(installation)
     print(f"\nStaff      {address}/admin/   password {password}, as {', '.join(logins)}")
     print(f"AlipayHK   {simulator}/   the simulated side: cards and calls")
+    print(f"Phone      {simulator}/phone   a member's wallet: join, pay, refund, open the mini-app")
     print(f"Logs       {installation.home.logs}")
     print("Ctrl-C stops everything.\n", flush=True)
     # Only prints, so it may be cut off anywhere; the children belong to this thread.

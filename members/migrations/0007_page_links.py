@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('members', '0005_spot_checks'),
+        ('members', '0006_registration'),
     ]
 
     operations = [

@@ -21,6 +21,7 @@ from tests.factories import (
     PassUpdateFactory,
     StoreMappingFactory,
     UploadBatchFactory,
+    WalletTokenFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +47,17 @@ def same_key_twice(**fields: Any) -> object:
 def same_batch() -> object:
     batch = UploadBatchFactory.create()
     return UploadBatchFactory.create(wallet_pass=batch.wallet_pass, number=batch.number)
+
+
+def same_token() -> object:
+    token = WalletTokenFactory.create()
+    return WalletTokenFactory.create(wallet_pass=token.wallet_pass, credential=token.credential)
+
+
+def ended(**fields: Any) -> object:
+    """A token that ended as it should, but for `fields`."""
+    words = {"ended_at": MOMENT, "ended_reason": "X", "sealed_access_token": "", "sealed_refresh_token": ""}
+    return WalletTokenFactory.create(**{"state": "ENDED"} | words | fields)
 
 
 def same_mapping() -> object:
@@ -99,6 +111,10 @@ def unmapped_at_once() -> object:
         ("alipayhk_uploadbatch_once_per_card", same_batch),
         ("alipayhk_uploadbatch_state_is_known", lambda: UploadBatchFactory.create(state="LOST")),
         ("alipayhk_uploadbatch_seen_by_somebody", lambda: UploadBatchFactory.create(state="SEEN")),
+        ("alipayhk_wallettoken_one_per_card_and_client", same_token),
+        ("alipayhk_wallettoken_ended_keeps_no_token", lambda: ended(sealed_refresh_token="x")),
+        ("alipayhk_wallettoken_ended_keeps_no_token", lambda: ended(ended_reason="")),
+        ("alipayhk_wallettoken_ended_keeps_no_token", lambda: ended(state="ACTIVE")),
         ("alipayhk_circuit_open_is_probed", lambda: CircuitFactory.create(opened_at=MOMENT, probe_at=None)),
     ],
 )

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from alipayhk.simulator.batches import Batch
 from tests.alipayhk import changes
 from tests.alipayhk.picking import Picker, bill
+from tests.alipayhk.visiting import Visitor
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +25,7 @@ class Ran:
 
 def command(picker: Picker, batch: Batch, monkeypatch: pytest.MonkeyPatch, **changed: str) -> Ran:
     """`upload_batch` as an operator runs it, with the token on its standard input."""
+    token = changed.pop("token", batch.access_token)
     words = {
         "mall": picker.credential.mall.tag,
         "member": picker.wallet_pass.user_id,
@@ -31,7 +33,7 @@ def command(picker: Picker, batch: Batch, monkeypatch: pytest.MonkeyPatch, **cha
     }
     options = [word for name, value in (words | changed).items() for word in (f"--{name}", value)]
     out, err, status = io.StringIO(), io.StringIO(), 0
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{batch.access_token}\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{token}\n"))
     try:
         call_command("upload_batch", *options, "--json", stdout=out, stderr=err)
     except SystemExit as end:
@@ -68,3 +70,18 @@ def test_the_command_says_what_failed_and_changes_nothing(
     assert busy.err.startswith("SYSTEM_ERROR: AlipayHK had an error of its own")
     assert "no-such-mall" in nowhere.err
     assert "2160000000000000" in nobody.err
+
+
+def test_without_a_token_on_its_input_that_of_the_mini_apps_sign_in_is_used(
+    picker: Picker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = Visitor(picker.gateway, picker.credential, user_id=picker.wallet_pass.user_id)
+    batch = visitor.picks(bill("UP-1"))
+
+    before = command(picker, batch, monkeypatch, token="")
+    visitor.signs_in()
+    ran = command(picker, batch, monkeypatch, token="")
+
+    assert (before.status, ran.status) == (1, 0)
+    assert before.err.startswith("NO_AUTHORIZATION: The member must sign in again")
+    assert json.loads(ran.out)["points"] == 138

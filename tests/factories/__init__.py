@@ -23,6 +23,7 @@ from tests.factories.people import (
     MemberTierFactory,
     PassFactory,
     ProgramFactory,
+    RegistrationFieldFactory,
     TierFactory,
 )
 from tests.factories.places import (
@@ -79,11 +80,13 @@ from tests.factories.wire import (
     CredentialFactory,
     CredentialKeyFactory,
     MappingJobFactory,
+    MiniAppSessionFactory,
     NotificationFactory,
     PassCallFactory,
     PassUpdateFactory,
     SeenSignatureFactory,
     UploadBatchFactory,
+    WalletTokenFactory,
     key_pair,
 )
 
@@ -122,6 +125,7 @@ __all__ = [
     "MappingJobFactory",
     "MemberFactory",
     "MemberTierFactory",
+    "MiniAppSessionFactory",
     "NotificationFactory",
     "NumberClaimFactory",
     "PartnerKeyFactory",
@@ -143,6 +147,7 @@ __all__ = [
     "RedemptionFactory",
     "RedemptionPartFactory",
     "RefundFactory",
+    "RegistrationFieldFactory",
     "ReportRunFactory",
     "RuleFactory",
     "RuleVersionFactory",
@@ -157,5 +162,6 @@ __all__ = [
     "TransactionFactory",
     "UploadBatchFactory",
     "UserFactory",
+    "WalletTokenFactory",
     "key_pair",
 ]

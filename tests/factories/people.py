@@ -6,7 +6,16 @@ from datetime import timedelta
 import factory
 from factory.django import DjangoModelFactory
 
-from members.models import Consent, ContactChange, Member, MemberTier, Pass, Program, Tier
+from members.models import (
+    Consent,
+    ContactChange,
+    Member,
+    MemberTier,
+    Pass,
+    Program,
+    RegistrationField,
+    Tier,
+)
 from tests.factories.moment import MOMENT
 from tests.factories.places import MallFactory, MallGroupFactory
 
@@ -70,6 +79,16 @@ class ContactChangeFactory(DjangoModelFactory[ContactChange]):
     member = factory.SubFactory(MemberFactory)
     phone = factory.Sequence(lambda n: f"+8529{n:07d}")
     noticed_at = MOMENT
+
+
+class RegistrationFieldFactory(DjangoModelFactory[RegistrationField]):
+    class Meta:
+        model = RegistrationField
+
+    program = factory.SubFactory(ProgramFactory)
+    code = factory.Sequence(lambda n: f"field_{n}")
+    label_en = factory.Sequence(lambda n: f"Favorite shop {n}")
+    label_zh = factory.Sequence(lambda n: f"最愛店舖 {n}")
 
 
 class TierFactory(DjangoModelFactory[Tier]):

@@ -15,11 +15,13 @@ from alipayhk.models import (
     Credential,
     CredentialKey,
     MappingJob,
+    MiniAppSession,
     Notification,
     PassCall,
     PassUpdate,
     SeenSignature,
     UploadBatch,
+    WalletToken,
 )
 from tests.factories.moment import MOMENT
 from tests.factories.people import PassFactory
@@ -157,6 +159,18 @@ class UploadBatchFactory(DjangoModelFactory[UploadBatch]):
     fetched_at = MOMENT
 
 
+class WalletTokenFactory(DjangoModelFactory[WalletToken]):
+    class Meta:
+        model = WalletToken
+
+    wallet_pass = factory.SubFactory(PassFactory)
+    credential = factory.SubFactory(CredentialFactory, mall=factory.SelfAttribute("..wallet_pass.mall"))
+    sealed_access_token = factory.LazyFunction(lambda: sealed.seal("an access token"))
+    sealed_refresh_token = factory.LazyFunction(lambda: sealed.seal("a refresh token"))
+    has_bill_scope = True
+    obtained_at = MOMENT
+
+
 class MappingJobFactory(DjangoModelFactory[MappingJob]):
     class Meta:
         model = MappingJob
@@ -169,3 +183,14 @@ class MappingJobFactory(DjangoModelFactory[MappingJob]):
     kind = MappingJob.Kind.MAP
     asked_at = MOMENT
     moved_at = MOMENT
+
+
+class MiniAppSessionFactory(DjangoModelFactory[MiniAppSession]):
+    class Meta:
+        model = MiniAppSession
+
+    wallet_pass = factory.SubFactory(PassFactory)
+    credential = factory.SubFactory(CredentialFactory, mall=factory.SelfAttribute("..wallet_pass.mall"))
+    token_hash = factory.Sequence(lambda n: hashlib.sha256(f"session {n}".encode()).hexdigest())
+    began_at = MOMENT
+    expires_at = MOMENT + timedelta(hours=1)

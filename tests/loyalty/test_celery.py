@@ -38,6 +38,7 @@ def test_what_runs_once_a_day_runs_at_night_in_hong_kong() -> None:
         "loyalty.earning.tasks.review_tiers": ({0}, {11}),
         "alipayhk.tasks.confirm_every_mall": ({2}, {11}),
         "alipayhk.tasks.prove": ({3}, {31}),
+        "alipayhk.tasks.remove_old_sessions": ({4}, {1}),
     }
     assert app.conf.timezone == "Asia/Hong_Kong"
 

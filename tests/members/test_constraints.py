@@ -13,6 +13,7 @@ from tests.factories import (
     MemberTierFactory,
     PassFactory,
     ProgramFactory,
+    RegistrationFieldFactory,
     TierFactory,
 )
 
@@ -48,6 +49,11 @@ def consent_that_ends_early() -> object:
     consent = ConsentFactory.create()
     early = consent.began_at - timedelta(seconds=1)
     return Consent.objects.filter(pk=consent.pk).update(ended_at=early)
+
+
+def same_question() -> object:
+    asked = RegistrationFieldFactory.create()
+    return RegistrationFieldFactory.create(program=asked.program, code=asked.code)
 
 
 def same_contact_change() -> object:
@@ -97,7 +103,17 @@ def tier_that_ends_early() -> object:
         ("members_pass_active_has_external_id", lambda: PassFactory.create(state="ACTIVE")),
         ("members_consent_one_open_per_pass", second_open_consent),
         ("members_consent_ends_after_it_began", consent_that_ends_early),
+        ("members_consent_only_an_end_has_a_reason", lambda: ConsentFactory.create(ended_reason="MEMBER")),
         ("members_contactchange_open_once", same_contact_change),
+        ("members_registrationfield_one_per_code", same_question),
+        (
+            "members_registrationfield_choices_belong_to_a_choice",
+            lambda: RegistrationFieldFactory.create(kind="CHOICE"),
+        ),
+        (
+            "members_registrationfield_choices_belong_to_a_choice",
+            lambda: RegistrationFieldFactory.create(choices=[{"code": "a", "en": "A", "zh": "甲"}]),
+        ),
     ],
 )
 def test_the_database_refuses(constraint: str, make: Make) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db.transaction import atomic
 
-from alipayhk import demo_malls, demo_week, registration
+from alipayhk import demo_malls, demo_registration, demo_week, registration
 from alipayhk.demo_malls import DemoGroup
 from loyalty.earning import program_files
 from loyalty.ledger import postings
@@ -55,6 +55,7 @@ class Command(OperatorCommand):
         wanted = [demo for name, demo in demo_malls.GROUPS.items() if group in (name, ALL)]
         created = [name for demo in wanted for name in _load(demo, now=now)]
         labels = [*(demo.label for demo in wanted), demo_malls.SIMULATED_GROUP]
+        demo_registration.ask(labels=labels)
         staffing.appoint_administrator(name=ADMIN, password=password)
         groups = list(MallGroup.objects.filter(label__in=labels).order_by("pk"))
         for name, role, is_of_mall in STAFF:

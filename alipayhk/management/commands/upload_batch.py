@@ -1,6 +1,7 @@
 """`upload_batch --mall TAG --member USER_ID --batch NO [--json]`: fetches a manual upload and judges its lines.
 
-The member's access token comes by standard input, so that no list of processes shows it.
+The member's access token comes by standard input, so that no list of processes shows it; without one there, the
+token of their sign-in in the mini-app is used.
 """
 
 import json
@@ -8,9 +9,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from alipayhk import messages, uploads
+from alipayhk import messages, miniapp, uploads
 from alipayhk.models import Credential
-from alipayhk.uploads import Order, UploadFailed
+from alipayhk.uploads import Order, Told, UploadFailed
+from alipayhk.wallet_tokens import AuthorizationEnded
 from members.models import Pass
 from pms import clock
 from pms.operator_command import OperatorCommand
@@ -27,14 +29,9 @@ class Command(OperatorCommand):
 
     def handle(self, *_: object, mall: str, member: str, batch: str, as_json: bool, **__: Any) -> None:
         credential = self._credential(mall)
-        order = Order(
-            wallet_pass=self._pass(member, credential),
-            batch_number=batch,
-            access_token=sys.stdin.readline().strip(),
-        )
         try:
-            told = uploads.upload(order=order, credential=credential, now=clock.now())
-        except UploadFailed as failed:
+            told = _upload(self._pass(member, credential), credential, batch)
+        except (UploadFailed, AuthorizationEnded) as failed:
             self.refuse(f"{failed.code}: {type(failed).__doc__}", status=1)
         lines = [uploads.document(one) for one in told]
         points = sum(one.points for one in told if not one.is_repeat)
@@ -49,6 +46,17 @@ class Command(OperatorCommand):
         passes = Pass.objects.select_related("program").filter(program__group=credential.mall.group_id)
         found = passes.filter(wallet=messages.WALLET, user_id=user_id).first()
         return found or self.refuse(f"--member: nobody has joined as {user_id}.")
+
+
+def _upload(wallet_pass: Pass, credential: Credential, batch: str) -> list[Told]:
+    token = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+    now = clock.now()
+    if not token:
+        return miniapp.submit_batch(
+            wallet_pass=wallet_pass, credential=credential, batch_number=batch, now=now
+        )
+    order = Order(wallet_pass=wallet_pass, batch_number=batch, access_token=token)
+    return uploads.upload(order=order, credential=credential, now=now)
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from alipayhk.simulator import times
-from alipayhk.simulator.book import Notice
+from alipayhk.simulator.book import KEPT, PICKED, Notice
 from alipayhk.simulator.calls import Call
 from alipayhk.simulator.cards import Card
 from alipayhk.simulator.clients import Client
@@ -40,6 +40,7 @@ def header(twin: Twin, language: Words) -> str:
         f"<header><div><h1>{escape(language('title'))}</h1><p>{escape(language('lead'))}</p></div>"
         f'<div class="where"><span>{escape(language("mall"))} <b>{mall}</b></span>'
         f"<code>{escape(client.mall_url)}/{escape(client.tag)}</code></div>"
+        f'<a class="language" href="/phone?lang={language.code}">{escape(language("phone"))}</a>'
         f'<a class="jump" href="#forms">{escape(language("send"))} ↓</a>'
         f'<a class="language" href="/?lang={other}" lang="{other}">{escape(language("other_language"))}</a>'
         "</header>"
@@ -143,7 +144,7 @@ def _book(twin: Twin, language: Words) -> str:
     notices = twin.book.listing()
     states = Counter(notice.state for notice in notices)
     figures = (
-        ("sent", len(notices)),
+        ("sent", len(notices) - states[KEPT] - states[PICKED]),
         ("acknowledged", sum(notice.acknowledged for notice in notices)),
         ("waiting", states["WAITING"] + states["SENDING"]),
         ("not_acknowledged", states["REFUSED"] + states["GIVEN_UP"]),

@@ -84,6 +84,9 @@ TABLE: dict[str, tuple[str, str]] = {
     "SENDING": ("Sending", "發送中"),
     "GIVEN_UP": ("Given up", "已放棄"),
     "ACKNOWLEDGED": ("Acknowledged", "已確認"),
+    "KEPT": ("Mall not told", "未通知商場"),
+    "PICKED": ("Handed over by the member", "會員已提交"),
+    "phone": ("Open the phone", "開啟手機"),
 }
 
 

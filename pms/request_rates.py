@@ -1,4 +1,4 @@
-"""Counts the requests of a key or an address by the minute in Valkey, for all web processes together.
+"""Counts requests by the minute in Valkey, for all web processes together.
 
 Valkey may be erased or away: then nobody is counted, and the log says so; the ledger needs no rate to be right.
 """
@@ -25,17 +25,18 @@ def _valkey() -> "redis.Redis":
     )
 
 
-def is_spent(*, of: str, limit: int, now: datetime) -> bool:
-    """Counts this request, and says whether there were more than `limit` of whom in this minute; 0 means no limit."""
+def is_spent(what: str, who: str, *, limit: int, now: datetime) -> bool:
+    """Counts this request, and says whether `who` has had more than `limit` in this minute; 0 means no limit."""
     if not limit:
         return False
-    name = f"door-rate:{settings.DATABASES['default']['NAME']}:{of}:{int(now.timestamp()) // 60}"
+    database = settings.DATABASES["default"]["NAME"]
+    name = f"{what}-rate:{database}:{who}:{int(now.timestamp()) // 60}"
     try:
         with _valkey().pipeline() as commands:
             commands.incr(name)
             commands.expire(name, 120)
             count, _life = commands.execute()
     except redis.RedisError as error:
-        log.warning("requests are not counted: %s", error)
+        log.warning("%s requests are not counted: %s", what, error)
         return False
     return int(count) > limit
