@@ -42,8 +42,8 @@ export function payScreen(client, label) {
     last = { at: Date.now(), client, before: cardOf(client)?.points ?? null };
     const said = await post("pay", { client_id: client, store: label, cents });
     last.number = said.number;
+    await store.refresh();
     go("paid", said.number);
-    store.refresh();
   };
   return keypad({ title: say("pay"), to: shop.name, note: one.name, most: MOST_CENTS, word: "pay_sum", idle: say("pay"), test: "pay", act: pay });
 }
