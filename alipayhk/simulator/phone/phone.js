@@ -7,7 +7,7 @@ import * as wallet from "./wallet.js";
 
 const RHYTHM = 1000;
 const SLIDE = 340;
-const PUSH_STAYS = 5000;
+const PUSH_STAYS = 4000;
 const SCREENS = {
   people: wallet.peopleScreen,
   home: wallet.homeScreen,
