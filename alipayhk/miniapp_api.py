@@ -65,6 +65,12 @@ class MiniAppView(StrictView):
     messages = miniapp_words.MESSAGES
     codes = {401: "SESSION_INVALID"}
 
+    def dispatch(self, request: Any, *arguments: Any, **words: Any) -> Any:
+        """The `my.request` of mini-apps is documented for GET and POST alone, so a DELETE may come in disguise."""
+        if request.method == "POST" and request.headers.get("X-HTTP-Method-Override") == "DELETE":
+            request.method = "DELETE"
+        return super().dispatch(request, *arguments, **words)
+
     def initial(self, request: Request, *arguments: Any, **words: Any) -> None:
         if _has_token(request):
             raise RequestRefused("TOKEN_IN_URL", 400)

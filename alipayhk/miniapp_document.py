@@ -36,7 +36,7 @@ SAID = {"message_en": TEXT, "message_zh": TEXT}
 NAMES = {"name_en": TEXT, "name_zh": TEXT}
 FAULT = {"code": TEXT, **SAID}
 TIER = thing(
-    code=TEXT, **NAMES, next=nullable(thing(code=TEXT, **NAMES, missing_cents=CENTS))
+    code=TEXT, **NAMES, next=nullable(thing(code=TEXT, **NAMES, missing_cents=CENTS, needed_cents=CENTS))
 )  # fmt: skip
 SETUP = thing(
     program=thing(**NAMES),

@@ -25,7 +25,8 @@ const my = {
   request({ url, method, headers, data, success, fail }) {
     const [, path] = url.split("/api/miniapp/v1/harbour-mall/");
     wallet.calls.push(["request", `${method} ${path}`, headers.authorization || "", data]);
-    const answer = next(wallet.answers[`${method} ${path}`] || [[404, "<h1>Not Found</h1>"]]);
+    const meant = headers["x-http-method-override"] || method;
+    const answer = next(wallet.answers[`${meant} ${path}`] || [[404, "<h1>Not Found</h1>"]]);
     setTimeout(() => {
       if (answer === "offline") return fail({ error: 12, errorMessage: "network" });
       const [status, content] = answer;

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests import mini_app
-from tests.mini_app import BASE, BILLS, FOLDER, MEMBER, STRANGER, Phone, refused, signed_in
+from tests import mini_page
+from tests.mini_page import BASE, BILLS, FOLDER, MEMBER, STRANGER, Phone, refused, signed_in
 
 SHAPE = {"code", "message_en", "message_zh", "status", "fields"}
 BATCH = {"referrerInfo": {"appId": "2102020000000001", "extraData": {"batchNo": "B1"}}}
@@ -116,13 +116,13 @@ def test_a_session_is_renewed_once_however_many_calls_find_it_ended(phone: Phone
         token="old",
         **{
             "GET me": [refused(401, "SESSION_INVALID"), [200, MEMBER]],
-            "GET me/transactions": [refused(401, "SESSION_INVALID"), [200, mini_app.HISTORY]],
+            "GET me/transactions": [refused(401, "SESSION_INVALID"), [200, mini_page.HISTORY]],
         },
     )
 
     told = phone.tell("Promise.all([client.me(), client.historyPage()])")
 
-    assert told == [MEMBER, mini_app.HISTORY]
+    assert told == [MEMBER, mini_page.HISTORY]
     assert phone.asked().count("POST sign-in") == 1
 
 
@@ -202,23 +202,21 @@ def test_nothing_is_asked_of_a_member_who_has_not_signed_in(phone: Phone) -> Non
 
 
 def test_the_token_never_stands_in_an_address(phone: Phone) -> None:
-    phone.fresh(token="se&cret", **{"GET me/transactions?cursor=a%26b": [[200, mini_app.HISTORY]]})
+    phone.fresh(token="se&cret", **{"GET me/transactions?cursor=a%26b": [[200, mini_page.HISTORY]]})
 
     phone.tell("client.historyPage('a&b')")
 
     assert phone.calls() == [["GET me/transactions?cursor=a%26b", "Bearer se&cret", None]]
 
 
-def test_a_wallet_that_knows_get_and_post_only_can_withdraw_too(phone: Phone) -> None:
-    phone.fresh(
-        token="token-1", **{"DELETE me/consent": [[200, STRANGER]], "POST me/consent": [[200, STRANGER]]}
-    )
+def test_consent_is_withdrawn_by_what_every_wallet_can_send(phone: Phone) -> None:
+    phone.fresh(token="token-1", **{"DELETE me/consent": [[200, STRANGER]]})
 
-    by_delete = phone.tell("client.withdrawConsent()")
-    by_post = phone.tell("((client.deleteBy = 'POST'), client.withdrawConsent())")
+    by_post = phone.tell("client.withdrawConsent()")
+    by_delete = phone.tell("((client.deleteBy = 'DELETE'), client.withdrawConsent())")
 
     assert by_delete == by_post == STRANGER
-    assert phone.asked() == ["DELETE me/consent", "POST me/consent"]
+    assert phone.asked() == ["POST me/consent", "DELETE me/consent"]
 
 
 def test_a_tag_may_hold_slashes(phone: Phone) -> None:
@@ -236,7 +234,7 @@ def test_submitting_opens_the_bill_page_with_what_it_wants(phone: Phone) -> None
 
 
 def test_a_mall_without_a_bill_page_says_so(phone: Phone) -> None:
-    phone.fresh(**{"GET setup": [[200, mini_app.SETUP | {"bill_page": None}]]})
+    phone.fresh(**{"GET setup": [[200, mini_page.SETUP | {"bill_page": None}]]})
 
     found = failure(phone.tell("client.submitTransactions()"))
 
@@ -271,32 +269,32 @@ def test_a_batch_is_submitted_once_however_often_it_comes(phone: Phone, options:
     at_once = phone.tell("Promise.all([client.onShow(argument), client.onShow(argument)])", options)
     later = phone.tell("client.onShow(argument)", options)
 
-    assert at_once == [mini_app.VERDICT, None]
+    assert at_once == [mini_page.VERDICT, None]
     assert later is None
     assert phone.calls()[1:] == [["POST batches", "Bearer token-1", {"batch_no": "B1"}]]
     assert phone.tell("client.waitingBatch()") == ""
 
 
 def test_the_key_of_the_batch_is_the_malls(phone: Phone) -> None:
-    phone.fresh(token="token-1", **{"GET setup": [[200, mini_app.SETUP | {"batch_key": "selection"}]]})
+    phone.fresh(token="token-1", **{"GET setup": [[200, mini_page.SETUP | {"batch_key": "selection"}]]})
 
     others = phone.tell("client.onShow(argument)", BATCH)
     ours = phone.tell("client.onShow({ query: { selection: 'B7' } })")
 
-    assert (others, ours) == (None, mini_app.VERDICT)
+    assert (others, ours) == (None, mini_page.VERDICT)
     assert phone.calls()[1][2] == {"batch_no": "B7"}
 
 
 @pytest.mark.parametrize("answer", ["offline", [503, ""], refused(429, "TOO_MANY_REQUESTS")])
 def test_a_batch_that_got_no_verdict_waits_and_is_submitted_again(phone: Phone, answer: object) -> None:
-    phone.fresh(token="token-1", **{"POST batches": [answer, [200, mini_app.VERDICT]]})
+    phone.fresh(token="token-1", **{"POST batches": [answer, [200, mini_page.VERDICT]]})
 
     failure(phone.tell("client.onShow(argument)", BATCH))
     waiting = phone.tell("client.waitingBatch()")
     told = phone.tell("client.onShow(argument)", BATCH)
 
     assert waiting == "B1"
-    assert told == mini_app.VERDICT
+    assert told == mini_page.VERDICT
 
 
 def test_a_batch_that_is_refused_for_good_is_not_asked_again(phone: Phone) -> None:
@@ -318,11 +316,11 @@ def test_a_batch_waits_while_the_member_authorises_anew(phone: Phone) -> None:
 
 
 def test_a_batch_back_after_the_session_ended_renews_it(phone: Phone) -> None:
-    phone.fresh(token="old", **{"POST batches": [refused(401, "SESSION_INVALID"), [200, mini_app.VERDICT]]})
+    phone.fresh(token="old", **{"POST batches": [refused(401, "SESSION_INVALID"), [200, mini_page.VERDICT]]})
 
     told = phone.tell("client.onShow(argument)", BATCH)
 
-    assert told == mini_app.VERDICT
+    assert told == mini_page.VERDICT
     assert phone.asked() == ["POST batches", "POST sign-in", "POST batches"]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests import mini_app
+from tests import mini_page
 from tests.browsing import OVERFLOW, PHONE
-from tests.mini_app import FAKE, FOLDER, MEMBER, STRANGER, refused, signed_in
+from tests.mini_page import FAKE, FOLDER, MEMBER, STRANGER, refused, signed_in
 
 HOME = "https://mini.example"
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
@@ -59,7 +59,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
         )
         page.route(f"{HOME}/**", lambda route: served(route, lang))
         kept = {"loyalty.harbour-mall": {"token": token}} if token else {}
-        given = {"answers": mini_app.ANSWERS | answers, "kept": kept}
+        given = {"answers": mini_page.ANSWERS | answers, "kept": kept}
         page.add_init_script(f"window.given = {json.dumps(given)}")
         page.goto(f"{HOME}/")
         return page
@@ -155,7 +155,7 @@ def test_history_gives_the_reason_of_every_payment_and_what_refunds_took(opened:
 
 def test_names_from_outside_are_words_and_never_markup(opened: Opened) -> None:
     trap = "<img src=x onerror=alert(1)><b>Shop</b>"
-    line = mini_app.HISTORY["transactions"][0] | {"store_en": trap}
+    line = mini_page.HISTORY["transactions"][0] | {"store_en": trap}
     page = opened(token="t", **{"GET me/transactions": [[200, {"transactions": [line], "next": None}]]})
 
     expect(see(page, "transaction")).to_contain_text(trap)
@@ -183,7 +183,7 @@ def test_a_batch_comes_back_as_a_verdict_per_line(opened: Opened) -> None:
 
 
 def test_a_batch_lost_on_the_way_is_offered_again(opened: Opened) -> None:
-    page = opened(token="t", **{"POST batches": ["offline", "offline", [200, mini_app.VERDICT]]})
+    page = opened(token="t", **{"POST batches": ["offline", "offline", [200, mini_page.VERDICT]]})
 
     expect(see(page, "points")).to_be_visible()
     page.evaluate("(options) => app.onShow(options)", BATCH)
@@ -240,7 +240,7 @@ def test_consent_is_withdrawn_after_one_more_question(opened: Opened) -> None:
 
     see(page, "settings").click()
     see(page, "withdraw").click()
-    assert "DELETE me/consent" not in [call[1] for call in page.evaluate("wallet.calls")]
+    assert "POST me/consent" not in [call[1] for call in page.evaluate("wallet.calls")]
     fits(page)
     see(page, "withdraw-yes").click()
 
@@ -263,7 +263,7 @@ def test_the_way_in_needs_no_pointer_and_changes_language(opened: Opened) -> Non
 
 
 def test_a_mall_that_cannot_be_reached_says_so_and_is_asked_again(opened: Opened) -> None:
-    page = opened(**{"GET setup": ["offline", [200, mini_app.SETUP]]})
+    page = opened(**{"GET setup": ["offline", [200, mini_page.SETUP]]})
 
     expect(page.locator("h1")).to_have_text("No connection. Check your network and try again.")
     see(page, "retry").click()

@@ -45,6 +45,7 @@ class NextTier(TypedDict):
     name_en: str
     name_zh: str
     missing_cents: int
+    needed_cents: int
 
 
 class HeldTier(TypedDict):
@@ -152,6 +153,7 @@ def _next(higher: Tier, net_cents: int) -> NextTier:
         "name_en": higher.name_en,
         "name_zh": higher.name_zh,
         "missing_cents": max(0, higher.min_spend_cents - net_cents),
+        "needed_cents": higher.min_spend_cents,
     }
 
 

@@ -82,8 +82,8 @@ const LoyaltyClient = (() => {
   }
 
   class LoyaltyClient {
-    /** `wallet` is the `my` of the mini-app; `deleteBy` says "POST" where the wallet's my.request knows GET and POST only. */
-    constructor({ mallUrl, tag, wallet, deleteBy = "DELETE" }) {
+    /** `wallet` is the mini-app's `my`. Its request is documented for GET and POST alone, so DELETE goes in disguise. */
+    constructor({ mallUrl, tag, wallet, deleteBy = "POST" }) {
       const place = tag.split("/").map(encodeURIComponent).join("/");
       this.base = `${mallUrl.replace(/\/+$/, "")}/api/miniapp/v1/${place}/`;
       this.wallet = wallet || my;

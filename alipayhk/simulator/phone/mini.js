@@ -1,11 +1,12 @@
 // Opens a mall's mini-app inside the phone, asks the person what it may know, and lets payments be ticked for it.
 
-import { asks, back, empty, go, h, icon, mall, money, moment, once, permits, pick, post, say, setup, sheet, store } from "./kit.js";
+import { asks, back, empty, go, h, icon, mall, money, moment, once, permits, pick, post, say, setup, sheet, store, toast } from "./kit.js";
 
 const BILL_PAGE = "2102020000000001";
 const BATCH_KEY = "batchNo";
 const BILL_SCOPE = "SCOPE_USER_BILL";
-const FILES = ["loyalty-client.js", "screens.js", "app.js"];
+// As a mini-app's package would name them; the last one begins.
+const FILES = ["loyalty-client.js", "words.js", "screens.js", "app.js"];
 
 const layer = document.getElementById("ph-stage");
 let running = null; // the mall whose mini-app lives in this page
@@ -16,7 +17,9 @@ let isAway = false;
 export const steps = (name) => {
   const key = `ph-steps:${setup.user_id}`;
   const done = JSON.parse(sessionStorage.getItem(key) ?? "[]");
-  if (name && !done.includes(name)) sessionStorage.setItem(key, JSON.stringify([...done, name]));
+  if (!name || done.includes(name)) return done;
+  sessionStorage.setItem(key, JSON.stringify([...done, name]));
+  document.querySelector(`[data-step="${name}"]`)?.classList.add("ph-done");
   return done;
 };
 
@@ -50,7 +53,7 @@ const frame = () => document.getElementById("ph-mini");
 function start(opened) {
   running = opened;
   window.miniHost = host(opened);
-  const inside = h("div", { id: "miniapp", "data-mall-url": opened.url, "data-tag": opened.tag, "data-lang": chineseTag() });
+  const inside = h("div", { id: "miniapp", "data-mall-url": opened.url, "data-tag": opened.tag, "data-lang": setup.language.toLowerCase() });
   const capsule = h("button.ph-capsule", { test: "mini-close", "aria-label": say("mini_close"), onclick: () => go("home") }, icon("close"));
   const bar = h("header.ph-bar.ph-mini-bar", {}, h("span"), h("h2", {}, opened.program || opened.name), capsule);
   const loading = h("p.ph-loading", { id: "ph-mini-loading", role: "status" }, say("mini_loading"));
@@ -58,15 +61,13 @@ function start(opened) {
   load(opened.client);
 }
 
-const chineseTag = () => setup.language.toLowerCase();
-
 function load(client) {
   const address = (name) => `/phone/miniapp/${name}?client=${encodeURIComponent(client)}`;
   document.head.append(h("link", { rel: "stylesheet", href: address("screens.css") }));
   for (const name of FILES) {
     const script = h("script", { src: address(name) });
     script.async = false;
-    script.addEventListener("error", missing);
+    if (name === FILES.at(-1)) script.addEventListener("error", missing);
     document.head.append(script);
   }
 }
@@ -187,5 +188,6 @@ async function withdraw(one) {
   });
   if (answer !== "confirm") return;
   await post("withdraw", { client_id: one.client });
+  toast(say("withdrawn", { mall: one.name }));
   store.refresh();
 }
