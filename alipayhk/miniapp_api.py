@@ -150,7 +150,7 @@ class Setup(PublicView):
 class SignIn(PublicView):
     def post(self, request: Request, tag: str) -> Response:
         credential = self.credential(request, tag, what="sign-in")
-        asked = miniapp_forms.sign_in(request.data)
+        asked = miniapp_forms.sign_in(_body(request))
         now = clock.now()
         signed = miniapp.sign_in(
             credential=credential, auth_code=asked["auth_code"], scopes=asked["scopes"], now=now
@@ -174,7 +174,7 @@ class Me(MemberView):
 
 class Register(MemberView):
     def post(self, request: Request, tag: str) -> Response:
-        form = miniapp_forms.registration(request.data)
+        form = miniapp_forms.registration(_body(request))
         card = self.session.wallet_pass
         miniapp.register(wallet_pass=card, form=form, now=clock.now())
         # The card may be another member's now: one who was here before and had none.
@@ -197,7 +197,7 @@ class Transactions(MemberView):
 class Consent(MemberView):
     def post(self, request: Request, tag: str) -> Response:
         """Given for the text that is in force; one that was read before it changed is no consent to it."""
-        version = miniapp_forms.consent(request.data)
+        version = miniapp_forms.consent(_body(request))
         card = self.session.wallet_pass
         if version != card.program.consent_text_version:
             raise RequestRefused("CONSENT_TEXT_OLD", 409)
@@ -212,7 +212,7 @@ class Consent(MemberView):
 
 class Batches(MemberView):
     def post(self, request: Request, tag: str) -> Response:
-        number = miniapp_forms.batch(request.data)
+        number = miniapp_forms.batch(_body(request))
         told = miniapp_batches.submit(session=self.session, number=number, now=clock.now())
         return Response(told)
 
@@ -223,7 +223,7 @@ UNKNOWN_CODE = "REDEMPTION_CODE_UNKNOWN"
 class Redemptions(MemberView):
     def post(self, request: Request, tag: str) -> Response:
         """The member acts for herself, so no staff login set the points aside."""
-        wish = Wish(member=self.member, mall=self.mall, **miniapp_forms.redemption(request.data))
+        wish = Wish(member=self.member, mall=self.mall, **miniapp_forms.redemption(_body(request)))
         redemption = redemptions.reserve(wish=wish, by=None, now=clock.now())
         return Response(redemption_words.told(redemption), status=201)
 
@@ -262,6 +262,11 @@ class Nothing(MiniAppView):
 
     def http_method_not_allowed(self, request: Any, *arguments: Any, **words: Any) -> Any:
         raise NotFound
+
+
+def _body(request: Request) -> dict[str, Any]:
+    """What the strict parser read, which is always an object."""
+    return cast(dict[str, Any], request.data)
 
 
 def _check_state(card: Pass) -> None:

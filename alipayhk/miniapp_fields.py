@@ -24,7 +24,9 @@ class NotReadable(Exception):
     """The value is not of its kind; the code says why."""
 
 
-def read(body: Mapping[str, object], readers: Mapping[str, Reader], *, required: Collection[str]) -> Any:
+def read(
+    body: Mapping[str, object], readers: Mapping[str, Reader], *, required: Collection[str]
+) -> dict[str, Any]:
     """The values of `readers`, those left out or null as None; raises FieldsRefused."""
     faults: list[Fault] = [(name[:LONGEST_NAME], "UNKNOWN_FIELD") for name in body if name not in readers]
     found: dict[str, Any] = {}

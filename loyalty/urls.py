@@ -1,4 +1,4 @@
-"""Addresses: health, staff pages, the APIs of staff, partners and mini-apps, members' pages, every mall's webhooks."""
+"""Addresses: health, staff pages, APIs of staff, partners and mini-apps, members' pages, every mall's webhooks."""
 
 from django.contrib import admin
 from django.urls import include, path

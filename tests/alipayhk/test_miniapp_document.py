@@ -1,9 +1,13 @@
 """The published description of the mini-app's API: it names what is taken, and none of what it allows is a 500."""
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
@@ -18,7 +22,7 @@ from tests.alipayhk.picking import new_picker
 pytestmark = pytest.mark.django_db
 
 DOCUMENT = f"{ROOT}/openapi.json"
-CASES = 250
+CASES = 120
 
 
 @pytest.fixture
@@ -58,13 +62,23 @@ def test_what_me_setup_and_history_tell_is_as_described(app: MiniApp) -> None:
     assert set(payment) == set(miniapp_document.PAYMENT["properties"])
 
 
+@pytest.fixture
+def published() -> Iterator[Any]:
+    """The description as schemathesis reads it. The test's own connection outlives its requests."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield schemathesis.openapi.from_wsgi(DOCUMENT, application)
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=str)
 def test_nothing_that_the_description_leads_to_is_a_failure_of_ours(
-    app: MiniApp, mode: GenerationMode
+    app: MiniApp, published: Any, mode: GenerationMode
 ) -> None:
     """By schemathesis: requests that fit the description, and requests that do not."""
-    schema = schemathesis.openapi.from_wsgi(DOCUMENT, application)
-    failures = []
+    statuses: Counter[int] = Counter()
+    unworded = []
 
     @settings(
         max_examples=CASES,
@@ -73,14 +87,19 @@ def test_nothing_that_the_description_leads_to_is_a_failure_of_ours(
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=schema.as_strategy(generation_mode=mode))
+    @given(case=published.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
         case.path_parameters["tag"] = app.tag
-        answer = case.call(headers={"Authorization": f"Bearer {app.token}"})
-        is_refusal_of_ours = answer.status_code < 400 or "error" in answer.json()
-        if answer.status_code == 500 or not is_refusal_of_ours:
-            failures.append((case.method, case.formatted_path, case.body, answer.status_code))
+        case.headers["Authorization"] = f"Bearer {app.token}"
+        answer = case.call()
+        statuses[answer.status_code] += 1
+        if answer.status_code >= 400 and not answer.json()["error"]["message_zh"]:
+            unworded.append((case.method, case.formatted_path, case.body))
 
     ask()
 
-    assert failures == []
+    assert (statuses[500], unworded) == (0, [])
+    # What does not fit may be the token too.
+    assert statuses.total() - statuses[401] > CASES / 3
+    # AlipayHK is asked for real; it does not know the codes, and nothing is away or busy.
+    assert 503 not in statuses
