@@ -147,19 +147,15 @@ def slip_of(row: Row, *, by_id: int | None = None) -> Slip:
 
 
 def next_open(rows: QuerySet[ImportRow], stores: Stores, many: int) -> list[Row]:
-    """The first of these that are to be recorded, by member and line; each fate is read in its index's order."""
-    by_fate = [
-        rows.filter(fate=fate).order_by("member_id", "line").values_list(*COLUMNS)[:many] for fate in OPEN
-    ]
-    found = sorted(
-        (Row(*row) for part in by_fate for row in part), key=lambda row: (row.member_id or 0, row.line)
-    )
-    for row in found[:many]:
+    """The first of these that are to be recorded, by member and line, as their index has them."""
+    open_rows = rows.filter(fate__in=OPEN).order_by("member_id", "line").values_list(*COLUMNS)[:many]
+    found = [Row(*row) for row in open_rows]
+    for row in found:
         store = stores.by_id[row.store_id or 0]
         # Merged since the file was checked.
         row.store = store.merged_into or store
         row.store_id = row.store.pk
-    return found[:many]
+    return found
 
 
 def apart(rows: Sequence[Row]) -> list[Row]:
