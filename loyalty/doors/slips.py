@@ -288,6 +288,7 @@ class Stores:
             self._add(store, {store.code, store.pms_label} if only is None else {only.strip()})
         for label, store_id in mappings.values_list("label", "store_id") if only is None else ():
             self._add(self.by_id[store_id], {label})
+        self._merged: dict[int, tuple[int, ...]] = {}
         self.moves = store_history.Moves(store for found in self.known.values() for store in found)
 
     def _add(self, store: Store, names: Iterable[str]) -> None:
@@ -296,6 +297,12 @@ class Stores:
         for name in names:
             if name and store not in self.known.setdefault(name.upper(), []):
                 self.known[name.upper()].append(store)
+
+    def merged_into(self, store: Store) -> tuple[int, ...]:
+        """The stores merged into it: a relation asked for every row takes as long as judging the row."""
+        if store.pk not in self._merged:
+            self._merged[store.pk] = store.merged_ids
+        return self._merged[store.pk]
 
     def named(self, text: str, *, day: date | None) -> Store:
         """In the mall on this day in Hong Kong, or now where nobody can tell the day."""
