@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from alipayhk import keyring, rates, replays, signature, wire_time
 from alipayhk.models import Credential, CredentialKey
-from pms import clock
+from pms import clock, visitor
 
 log = logging.getLogger(__name__)
 alarm = logging.getLogger("loyalty.alarm")
@@ -201,6 +201,4 @@ def _check_skew(sent_at: datetime) -> None:
 
 def client_address(message: HttpRequest) -> str:
     """The peer, or what the proxy in front says, when one is configured."""
-    header = settings.ALIPAYHK_CLIENT_ADDRESS_HEADER
-    proxied = message.headers.get(header, "") if header else ""
-    return str(proxied or message.META.get("REMOTE_ADDR", ""))
+    return visitor.address(message)

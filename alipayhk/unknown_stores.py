@@ -14,8 +14,8 @@ from django.db.models import Q, QuerySet
 from loyalty.earning import foresight
 from loyalty.earning.foresight import Foreseen
 from loyalty.earning.models import Transaction
-from pms import columns
-from pms.models import Mall, Store
+from pms import columns, store_labels
+from pms.models import Mall, MallGroup, Store
 
 PAGE = 50
 # Judging a payment for show takes about a millisecond.
@@ -119,6 +119,15 @@ def waiting(*, group_id: int, name: str) -> QuerySet[Transaction]:
     """Its payments in all malls of the group, as a label leads to one store for all of them; first paid first."""
     rows = Transaction.objects.filter(reported_as(name), group_id=group_id, state=Transaction.State.PARKED)
     return rows.order_by("paid_at", "pk")
+
+
+@store_labels.tells_waiting
+def waiting_unseen(group: MallGroup, names: Collection[str], seen_malls: QuerySet[Mall]) -> Iterable[str]:
+    """Of these names those that payments of other malls than the seen ones wait under."""
+    is_named = Q(store_label__in=names) | Q(store_label="", merchant_id__in=names)
+    rows = Transaction.objects.filter(is_named, group=group, state=Transaction.State.PARKED)
+    found = rows.exclude(mall__in=seen_malls).values_list("store_label", "merchant_id").distinct()
+    return [label or merchant for label, merchant in found]
 
 
 def preview(*, group_id: int, name: str, store: Store, now: datetime) -> Preview:

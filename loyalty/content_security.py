@@ -1,4 +1,7 @@
-"""Headers of every staff page: everything from this host only, no frames, nothing kept in shared caches."""
+"""Headers of every page: everything from this host only, no frames, nothing kept in shared caches.
+
+A page that asks for less than that says so itself.
+"""
 
 from collections.abc import Callable
 
@@ -22,6 +25,6 @@ class ContentSecurityMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.headers["Content-Security-Policy"] = POLICY
+        response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Cache-Control", "no-store")
         return response

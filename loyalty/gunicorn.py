@@ -13,6 +13,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from loyalty.log_lines import OneLineFormatter
+
 ARRIVAL_SECONDS = 7.0
 LINGER_SECONDS = 0.3
 HESITATION_SECONDS, SLACK, SLOTS = 0.002, 1, 256
@@ -40,6 +42,12 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = "warning"
+
+
+def on_starting(server: Any) -> None:
+    """gunicorn's hook: it tells faulty requests with their address, which may be a member's link."""
+    for handler in server.log.error_log.handlers:
+        handler.setFormatter(OneLineFormatter())
 
 
 def child_exit(_arbiter: Any, worker: Any) -> None:

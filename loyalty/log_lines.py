@@ -1,8 +1,11 @@
-"""Log lines that nobody outside can break: control letters escaped, long texts cut."""
+"""Log lines that nobody outside can break: control letters escaped, long texts cut, links to members' pages masked."""
 
 import logging
+import re
 
 LONGEST = 2000
+# Whoever has such a link reads a member's payments; a shorter one opens nothing.
+MEMBER_LINK = re.compile(r"/m/[\w.=-]{40,}", re.ASCII)
 
 
 class OneLineFormatter(logging.Formatter):
@@ -10,7 +13,7 @@ class OneLineFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 – logging's name
-        return printable(super().formatMessage(record))[:LONGEST]
+        return MEMBER_LINK.sub("/m/…", printable(super().formatMessage(record)))[:LONGEST]
 
 
 def printable(text: str) -> str:

@@ -214,6 +214,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 PARTNER_REQUESTS_PER_MINUTE = whole_number("PARTNER_REQUESTS_PER_MINUTE", "600")
 
+# Members' own pages, for malls without a mini-app.
+MEMBER_LINK_DAYS = whole_number("MEMBER_LINK_DAYS", "30")
+if not MEMBER_LINK_DAYS:
+    stop("MEMBER_LINK_DAYS", "must be at least 1.")
+MEMBER_PAGES_PER_MINUTE = whole_number("MEMBER_PAGES_PER_MINUTE", "60")
+MEMBER_URL = env.str("MEMBER_URL", default="").rstrip("/")
+if MEMBER_URL and urlsplit(MEMBER_URL).scheme not in ("http", "https"):
+    stop("MEMBER_URL", "must be the https:// address under which members reach their pages.")
+
 # The mini-app's API. Which page of AlipayHK picks transactions, and under which name it hands the batch back, AlipayHK
 # tells each mall; development has the simulator's.
 MINIAPP_SESSION_SECONDS = whole_number("MINIAPP_SESSION_SECONDS", "3600")

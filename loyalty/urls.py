@@ -1,4 +1,4 @@
-"""Addresses: health, staff pages, the APIs of staff, partners and mini-apps, the webhooks under each mall's tag."""
+"""Addresses: health, staff pages, APIs of staff, partners and mini-apps, members' pages, every mall's webhooks."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -9,6 +9,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", include("loyalty.review.urls")),
+    path("", include("loyalty.doors.page_urls")),
     path("admin/", admin.site.urls),
     path("api/staff/v1/", include("loyalty.ledger.urls")),
     path("api/staff/v1/", include("loyalty.earning.urls")),

@@ -155,10 +155,15 @@ class Member(models.Model):
     joined_at = models.DateTimeField(_("joined"))
     registered_at = models.DateTimeField(_("registered"), null=True, blank=True)
     supplied = models.JSONField(_("further answers"), default=dict, db_default={}, blank=True)
+    # Counts how often the links to the member's own page were withdrawn; only those of now are good.
+    link_revision = models.PositiveIntegerField(
+        _("revision of page links"), default=0, db_default=0, editable=False
+    )
 
     class Meta:
         verbose_name = _("member")
         verbose_name_plural = _("members")
+        permissions = [("link_member", "Can make and withdraw links to the member's own page")]
         constraints = [
             models.UniqueConstraint(
                 fields=["program", "phone"],

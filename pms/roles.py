@@ -15,7 +15,7 @@ COUNTER, OPERATOR, REVIEWER, MANAGER = MallStaff.Role
 
 
 def _may(deed: str, *models: str) -> frozenset[str]:
-    """`deed` is one of Django's four; models are `app.model`."""
+    """`deed` is one of Django's four, or a model's own; models are `app.model`."""
     return frozenset(f"{app}.{deed}_{model}" for app, model in (name.split(".") for name in models))
 
 
@@ -65,6 +65,7 @@ OPERATIONS = (
         "alipayhk.mappingjob",
     )
     | _may("view", "doors.importjob")
+    | _may("link", "members.member")
 )
 MANAGEMENT = _may(
     "change",

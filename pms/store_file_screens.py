@@ -64,7 +64,7 @@ class StoreFileScreens(ScopedModelAdmin):
     def _look(self, request: HttpRequest, form: StoreFileForm) -> tuple[Plan | None, str]:
         mall, file = form.cleaned_data["mall"], form.cleaned_data["file"]
         try:
-            plan = store_files.check(mall=mall, file=file)
+            plan = store_files.check(mall=mall, file=file, by=login_of(request))
             file.seek(0)
             return plan, _carried(request, plan, file.read())
         except FileRefused as refused:

@@ -11,7 +11,7 @@ from typing import IO, Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.transaction import atomic
 
-from pms import registry, store_rows, table_files
+from pms import registry, scoping, store_labels, store_rows, table_files
 from pms.models import Mall, Store, StoreMapping, User
 from pms.store_rows import Row
 from pms.table_files import FileRefused
@@ -51,14 +51,14 @@ class Plan:
         return not self.faulty and bool(self.new or self.changed)
 
 
-def check(*, mall: Mall, file: IO[bytes]) -> Plan:
-    """Writes nothing. Raises FileRefused for a file that cannot be read at all."""
-    return _looked_at(mall, _rows(file))
+def check(*, mall: Mall, file: IO[bytes], by: User | None) -> Plan:
+    """Writes nothing. Raises FileRefused for a file that cannot be read at all. `by` None: the operator."""
+    return _looked_at(mall, _rows(file), by)
 
 
-def _looked_at(mall: Mall, rows: list[Row]) -> Plan:
+def _looked_at(mall: Mall, rows: list[Row], by: User | None) -> Plan:
     plan = Plan(mall=mall, rows=rows)
-    known = _Known(mall)
+    known = _Known(mall, by, rows)
     for row in plan.rows:
         known.look(row)
     for row in plan.rows:
@@ -81,7 +81,7 @@ def run(
 def _write(mall: Mall, rows: list[Row], *, source: str, by: User | None, now: datetime, digest: str) -> Plan:
     registry.lock_group(mall.group)
     registry.lock(Store.objects.filter(group_id=mall.group_id, pms_label__in={row.label for row in rows}))
-    plan = _looked_at(mall, rows)
+    plan = _looked_at(mall, rows, by)
     if plan.faulty or digest not in ("", plan.digest):
         return plan
     registry.save_many(new=plan.new, changed=plan.changed, source=source, by=by, now=now)
@@ -115,7 +115,7 @@ def _triple(values: Mapping[str, Any]) -> Triple | None:
 class _Known:
     """The stores of the group as they are, read once."""
 
-    def __init__(self, mall: Mall) -> None:
+    def __init__(self, mall: Mall, by: User | None, rows: list[Row]) -> None:
         self.mall = mall
         found = list(Store.objects.filter(group_id=mall.group_id).select_related("mall", "merged_into"))
         self.by_label = {store.pms_label: store for store in found}
@@ -126,6 +126,7 @@ class _Known:
         self.triples: dict[Triple, int] = {}
         mappings = StoreMapping.objects.filter(group_id=mall.group_id, ended_at=None).select_related("store")
         self.mapped = {mapping.label: mapping.store for mapping in mappings}
+        self.unseen = _waiting_unseen(mall, by, rows)
 
     def look(self, row: Row) -> None:
         self._look_at_mall(row)
@@ -137,6 +138,7 @@ class _Known:
         elif row.label in self.mapped:
             row.refuse("pms_label", "LABEL_MAPPED", self._called(self.mapped[row.label]))
         self._look_at_triple(row, store)
+        self._look_at_waiting(row, store)
         if row.fields.get("category", "") not in self.categories | {""}:
             row.refuse("category", "CATEGORY_UNKNOWN", ", ".join(sorted(self.categories - {""}))[:400])
 
@@ -160,6 +162,13 @@ class _Known:
         if holder and holder.pms_label != row.label:
             row.refuse("store_id", "TRIPLE_TAKEN", self._called(holder))
 
+    def _look_at_waiting(self, row: Row, store: Store | None) -> None:
+        """What the store has already leads to it already."""
+        for column in ("pms_label", "merchant_id"):
+            name = row.fields.get(column, "")
+            if name in self.unseen and name != getattr(store, column, ""):
+                row.refuse(column, "WAITS_ELSEWHERE")
+
     def _look_at_store(self, row: Row, store: Store) -> None:
         if store.mall_id != self.mall.pk:
             row.refuse("pms_label", "LABEL_OF_ANOTHER_MALL")
@@ -174,6 +183,14 @@ class _Known:
 
     def _called(self, store: Store) -> str:
         return store_rows.called(store, self.mall)
+
+
+def _waiting_unseen(mall: Mall, by: User | None, rows: list[Row]) -> set[str]:
+    if by is None:
+        return set()
+    names = {row.label for row in rows} | {str(row.fields.get("merchant_id", "")) for row in rows}
+    seen = scoping.malls_of(by)
+    return store_labels.waiting_unseen(group=mall.group, names=names - {""}, seen_malls=seen)
 
 
 def _plan(plan: Plan, row: Row, store: Store | None) -> None:

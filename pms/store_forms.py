@@ -4,11 +4,11 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from pms import formats, scoping, store_rows
+from pms import formats, scoping, store_labels, store_rows
 from pms.models import Mall, Store, StoreMapping
 from pms.steady_forms import SteadyForm
 
@@ -32,6 +32,9 @@ class TendersField(forms.CharField):
 class StoreForm(SteadyForm):
     """A store belongs to the group of its mall, and is compared with the others of that group."""
 
+    # Of whoever fills it in.
+    seen_malls: QuerySet[Mall]
+
     excluded_tenders = TendersField(
         label=_("Excluded tenders"),
         required=False,
@@ -45,6 +48,7 @@ class StoreForm(SteadyForm):
         if mall:
             self.instance.group_id = mall.group_id
             self._check_label(mall)
+            self._check_waiting(mall)
         return super().clean()
 
     def _check_label(self, mall: Mall) -> None:
@@ -56,6 +60,16 @@ class StoreForm(SteadyForm):
             self.add_error("pms_label", f"{store_rows.FAULTS['LABEL_MAPPED']} {called}")
         elif self.instance.pk and mapped.exists():
             self.add_error("pms_label", _("This PMS label is mapped to this store already; end that first."))
+
+    def _check_waiting(self, mall: Mall) -> None:
+        """Payments that nobody who fills this in may see are not given away by entering their store."""
+        typed = {name: self.cleaned_data.get(name, "") for name in ("pms_label", "merchant_id")}
+        new = {name: text for name, text in typed.items() if text and text != getattr(self.instance, name)}
+        waits = store_labels.waiting_unseen(
+            group=mall.group, names=[*new.values()], seen_malls=self.seen_malls
+        )
+        for name in (name for name, text in new.items() if text in waits):
+            self.add_error(name, str(store_rows.FAULTS["WAITS_ELSEWHERE"]))
 
     def _get_validation_exclusions(self) -> set[str]:
         left_out: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]

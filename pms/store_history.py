@@ -32,7 +32,9 @@ def as_of(store: Store, at: datetime) -> Past | None:
     """None for a moment before the store was entered, where that is known."""
     later = store.changes.filter(changed_at__gt=at).order_by("-changed_at", "-pk")
     values = _before(store, later)
-    return values and Past(fields=values, mall=mall_on(store, at.astimezone(HONG_KONG).date()))
+    if values is None:
+        return None
+    return Past(fields=values, mall=mall_on(store, at.astimezone(HONG_KONG).date()))
 
 
 def _before(store: Store, later: Iterable[StoreChange]) -> dict[str, Any] | None:
@@ -84,4 +86,4 @@ class Changes:
     def store_at(self, store: Store, at: datetime) -> Store | None:
         """The store by the fields of `as_of`; `at` is none before `since`."""
         values = _before(store, (one for one in self.known.get(store.pk, ()) if one.changed_at > at))
-        return values and Store(pk=store.pk, **values)
+        return Store(pk=store.pk, **values) if values else None

@@ -1,8 +1,14 @@
 """Which store a label or a merchant ID leads to: by its own label, by one mapped to it, and through a merger."""
 
-from django.db.models import Q
+from collections.abc import Callable, Collection, Iterable
 
-from pms.models import Store, StoreMapping
+from django.db.models import Q, QuerySet
+
+from pms.models import Mall, MallGroup, Store, StoreMapping
+
+# Of these labels and merchant IDs, those that payments of the group's malls other than the seen ones wait for.
+Waiting = Callable[[MallGroup, Collection[str], QuerySet[Mall]], Iterable[str]]
+_waiting: list[Waiting] = []
 
 
 def leading(*, group: str, label: str, merchant: str) -> str:
@@ -32,6 +38,17 @@ def is_known_outside(*, group_id: int, label: str) -> bool:
     """Whether a store of another group has this label, or has had it mapped to it."""
     mapped = StoreMapping.objects.exclude(group_id=group_id).filter(label=label, ended_at=None)
     return Store.objects.exclude(group_id=group_id).filter(pms_label=label).exists() or mapped.exists()
+
+
+def tells_waiting(found: Waiting) -> Waiting:
+    """Whoever keeps payments that wait for a store says here which names they wait for."""
+    _waiting.append(found)
+    return found
+
+
+def waiting_unseen(*, group: MallGroup, names: Collection[str], seen_malls: QuerySet[Mall]) -> set[str]:
+    """Labels and merchant IDs whose store, once entered, would get payments that whoever enters it does not see."""
+    return {name for found in _waiting for name in found(group, names, seen_malls)}
 
 
 def named(*, group_id: int, label: str) -> Store | None:

@@ -71,6 +71,9 @@ FAULTS: dict[str, Promise] = {
     "TRIPLE_DOUBLED": _("The same partner, merchant and store ID stand on line:"),
     "TRIPLE_TAKEN": _("This partner, merchant and store ID are those of the store:"),
     "LABEL_OF_ANOTHER_MALL": _("This PMS label is a store of another mall."),
+    "WAITS_ELSEWHERE": _(
+        "Payments of a mall that you do not see wait under this name; whoever sees all malls of the group enters it."
+    ),
     "LABEL_MAPPED": _("This PMS label is mapped to the store:"),
     "LABEL_MERGED": _("This store was merged into:"),
 }

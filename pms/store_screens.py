@@ -107,6 +107,11 @@ class StoreAdmin(StoreFileScreens, PlaceAdmin):
         ]
         return [*own, *super().get_urls()]
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **more: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **more)
+        form.seen_malls = scoping.malls_of(request.user)
+        return form
+
     def get_readonly_fields(self, request: HttpRequest, obj: Store | None = None) -> tuple[str, ...]:
         return ("mall",) if obj else ()
 

@@ -9,7 +9,7 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -42,6 +42,7 @@ MOST_COLUMNS = 200
 LONGEST_LINE = 1_000_000
 LONGEST_CELL = 1000
 LONGEST_HEADING = 10_000
+NONE_TYPED: frozenset[str] = frozenset()
 
 REFUSALS: dict[str, Promise] = {
     "TOO_LARGE": _("The file is larger than 200 MB. Split it."),
@@ -147,10 +148,11 @@ def _told(found: Iterator[Row], form: Form) -> Iterator[Line]:
     while names and not names[-1]:
         names.pop()
     _check_heading(names, form)
+    places = {name: place for place, name in enumerate(names) if form.reads(name)}
     for number, cells in rows:
         end = _end(cells)
         if end:
-            yield _line(number, names, cells[: max(end, len(names))], form)
+            yield _line(number, len(names), cells[: max(end, len(names))], places)
 
 
 def _end(cells: list[Any]) -> int:
@@ -172,19 +174,20 @@ def _check_heading(names: list[str], form: Form) -> None:
         raise FileRefused("COLUMN_DOUBLED", ", ".join(doubled)[:200])
 
 
-def _line(number: int, names: list[str], cells: list[Any], form: Form) -> Line:
-    if len(cells) != len(names):
+def _line(number: int, width: int, cells: list[Any], places: Mapping[str, int]) -> Line:
+    if len(cells) != width:
         return Line(number, {}, fault="COLUMNS")
-    found = {name: cell for name, cell in zip(names, cells, strict=True) if form.reads(name)}
-    texts = {name: _text(cell) for name, cell in found.items()}
-    if any(len(text) > LONGEST_CELL for text in texts.values()):
+    texts = {name: _text(cells[place]) for name, place in places.items()}
+    if max(map(len, texts.values())) > LONGEST_CELL:
         return Line(number, {}, fault="TOO_LONG")
-    typed = frozenset(name for name, cell in found.items() if isinstance(cell, int | float))
-    return Line(number, texts, typed=typed)
+    typed = [name for name, place in places.items() if isinstance(cells[place], int | float)]
+    return Line(number, texts, typed=frozenset(typed) if typed else NONE_TYPED)
 
 
 def _text(cell: Any) -> str:
     """A cell as somebody would have typed it."""
+    if type(cell) is str:
+        return cell
     if cell is None:
         return ""
     if isinstance(cell, datetime):

@@ -82,6 +82,27 @@ def visit(
     assert complaints == []
 
 
+@pytest.fixture
+def guest(browser: Browser, demo_mall: live.Installation) -> Iterator[Visitor]:
+    """A browser nobody is logged in with; it must end without a cookie."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def opened(path: str, **options: object) -> Page:
+        context = browser.new_context(**({"viewport": PHONE} | options))  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        _listen(page, complaints, demo_mall.url)
+        page.goto(f"{demo_mall.url}{path}")
+        return page
+
+    yield opened
+    cookies = [cookie for context in contexts for cookie in context.cookies()]
+    for context in contexts:
+        context.close()
+    assert (complaints, cookies) == ([], [])
+
+
 def _listen(page: Page, complaints: list[str], home: str) -> None:
     ours = (f"{home}/", "data:", "blob:")
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -12,7 +12,7 @@ from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
 from tests import databases, live
-from tests.browsing import browser, demo_mall, logins, visit  # noqa: F401  (fixtures for all)
+from tests.browsing import browser, demo_mall, guest, logins, visit  # noqa: F401  (fixtures for all)
 from tests.databases import Database
 
 # What only a proxy can show needs one; `pytest_report_header` says when that part is left out.

@@ -89,6 +89,7 @@ class ImportRow(models.Model):
     """One line of a file: what was read, what is wrong with it, what became of it.
 
     `points` is what the check foresaw, were the file imported at once and nothing else paid meanwhile.
+    Rows are written three times and only ever looked up by their job, so nothing else has an index.
     """
 
     class Fate(models.TextChoices):
@@ -98,15 +99,29 @@ class ImportRow(models.Model):
         FAULTY = "FAULTY", _("refused")
         RECORDED = "RECORDED", _("recorded")
 
-    job = models.ForeignKey(ImportJob, on_delete=models.PROTECT, related_name="rows", verbose_name=_("job"))
+    job = models.ForeignKey(
+        ImportJob, on_delete=models.PROTECT, related_name="rows", db_index=False, verbose_name=_("job")
+    )
     line = models.PositiveIntegerField(_("line"))
     fate = models.CharField(_("fate"), max_length=16, choices=Fate)
     faults = models.JSONField(_("faults"), default=list, blank=True)
     store = models.ForeignKey(
-        Store, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("store")
+        Store,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("store"),
     )
     member = models.ForeignKey(
-        Member, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("member")
+        Member,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+        verbose_name=_("member"),
     )
     number = models.CharField(_("number"), max_length=128, blank=True)
     kind = models.CharField(_("kind"), max_length=16, choices=NumberClaim.Kind, blank=True)
@@ -121,6 +136,7 @@ class ImportRow(models.Model):
         related_name="+",
         null=True,
         blank=True,
+        db_index=False,
         verbose_name=_("recorded before as"),
     )
     transaction = models.ForeignKey(
@@ -129,6 +145,7 @@ class ImportRow(models.Model):
         related_name="+",
         null=True,
         blank=True,
+        db_index=False,
         verbose_name=_("transaction"),
     )
 
@@ -147,7 +164,18 @@ class ImportRow(models.Model):
                 name="%(app_label)s_%(class)s_recorded_is_somewhere",
             ),
         ]
-        indexes = [models.Index(fields=["job", "fate", "member", "line"], name="doors_importrow_fate")]
+        indexes = [
+            models.Index(
+                fields=["job", "member", "line"],
+                condition=Q(fate__in=["READY", "CONFLICT"]),
+                name="doors_importrow_open",
+            ),
+            models.Index(
+                fields=["job", "line"],
+                condition=Q(fate__in=["FAULTY", "KNOWN", "CONFLICT"]),
+                name="doors_importrow_told",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.job_id}:{self.line} {self.fate} (#{self.pk})"

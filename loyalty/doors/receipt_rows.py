@@ -94,6 +94,7 @@ class Row:
     paid_at: datetime | None = None
     tender: str = ""
     store: Store | None = None
+    merged: tuple[int, ...] = ()
     claim: str = ""
     earlier: Transaction | None = None
     transaction_id: int | None = None
@@ -147,19 +148,15 @@ def slip_of(row: Row, *, by_id: int | None = None) -> Slip:
 
 
 def next_open(rows: QuerySet[ImportRow], stores: Stores, many: int) -> list[Row]:
-    """The first of these that are to be recorded, by member and line; each fate is read in its index's order."""
-    by_fate = [
-        rows.filter(fate=fate).order_by("member_id", "line").values_list(*COLUMNS)[:many] for fate in OPEN
-    ]
-    found = sorted(
-        (Row(*row) for part in by_fate for row in part), key=lambda row: (row.member_id or 0, row.line)
-    )
-    for row in found[:many]:
+    """The first of these that are to be recorded, by member and line, as their index has them."""
+    open_rows = rows.filter(fate__in=OPEN).order_by("member_id", "line").values_list(*COLUMNS)[:many]
+    found = [Row(*row) for row in open_rows]
+    for row in found:
         store = stores.by_id[row.store_id or 0]
         # Merged since the file was checked.
         row.store = store.merged_into or store
-        row.store_id = row.store.pk
-    return found[:many]
+        row.store_id, row.merged = row.store.pk, stores.merged_into(row.store)
+    return found
 
 
 def apart(rows: Sequence[Row]) -> list[Row]:
@@ -257,7 +254,7 @@ def _read_kind(row: Row, cells: Mapping[str, str], _known: _Known) -> None:
 
 def _read_store(row: Row, cells: Mapping[str, str], known: _Known) -> None:
     row.store = known.stores.named(cells["store"], day=slips.day_of(cells["paid_at"], now=known.now))
-    row.store_id = row.store.pk
+    row.store_id, row.merged = row.store.pk, known.stores.merged_into(row.store)
 
 
 def _read_amount(row: Row, cells: Mapping[str, str], _known: _Known) -> None:
@@ -321,8 +318,7 @@ def _claims(row: Row) -> list[tuple[str, str]]:
 
 
 def _where(row: Row) -> dict[str, Any]:
-    merged = row.store.merged_ids if row.store else ()
-    return {"store": row.store_id, "paid_at": _paid(row), "merged": merged}
+    return {"store": row.store_id, "paid_at": _paid(row), "merged": row.merged}
 
 
 def _settle_conflicts(rows: Collection[Row], *, group_id: int) -> None:

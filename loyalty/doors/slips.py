@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from django.db import connection
 from django.db.models import Q
@@ -231,16 +232,22 @@ def checked_cents(cents: int, *, field: str) -> int:
 
 def read_moment(text: str, *, now: datetime, needs_zone: bool = False) -> datetime:
     """An ISO date and time; without a zone it is Hong Kong's."""
-    written = text.strip()
-    try:
-        moment = datetime.fromisoformat(written) if MOMENT.fullmatch(written) else None
-    except ValueError:
-        moment = None
+    moment = _moment(text)
     if moment is None:
         raise FieldRefused("paid_at", "PAID_AT_UNREADABLE")
     if moment.tzinfo is None and needs_zone:
         raise FieldRefused("paid_at", "PAID_AT_WITHOUT_ZONE")
     return checked_moment(moment if moment.tzinfo else moment.replace(tzinfo=HONG_KONG), now=now)
+
+
+# Of a file's row it is asked for its day, and then for itself.
+@lru_cache(maxsize=1024)
+def _moment(text: str) -> datetime | None:
+    written = text.strip()
+    try:
+        return datetime.fromisoformat(written) if MOMENT.fullmatch(written) else None
+    except ValueError:
+        return None
 
 
 def day_of(text: str, *, now: datetime) -> date | None:
@@ -288,6 +295,7 @@ class Stores:
             self._add(store, {store.code, store.pms_label} if only is None else {only.strip()})
         for label, store_id in mappings.values_list("label", "store_id") if only is None else ():
             self._add(self.by_id[store_id], {label})
+        self._merged: dict[int, tuple[int, ...]] = {}
         self.moves = store_history.Moves(store for found in self.known.values() for store in found)
 
     def _add(self, store: Store, names: Iterable[str]) -> None:
@@ -296,6 +304,12 @@ class Stores:
         for name in names:
             if name and store not in self.known.setdefault(name.upper(), []):
                 self.known[name.upper()].append(store)
+
+    def merged_into(self, store: Store) -> tuple[int, ...]:
+        """The stores merged into it: a relation asked for every row takes as long as judging the row."""
+        if store.pk not in self._merged:
+            self._merged[store.pk] = store.merged_ids
+        return self._merged[store.pk]
 
     def named(self, text: str, *, day: date | None) -> Store:
         """In the mall on this day in Hong Kong, or now where nobody can tell the day."""

@@ -218,9 +218,9 @@ def _with_accounts(found: Sequence[Found], *, now: datetime) -> list[Found]:
     """Members that staff added by hand, and programs before their first points, have no account yet."""
     issued = {one.program_id: _issued(one.program_id, now=now) for one in found if one.issued_id is None}
     missing = {one.member_id for one in found if one.member_id is not None and one.account_id is None}
-    members = (
-        Member.objects.select_related("program").filter(pk__in=missing).order_by("pk") if missing else []
-    )
+    if not issued and not missing:
+        return list(found)
+    members = Member.objects.select_related("program").filter(pk__in=missing).order_by("pk")
     accounts = {member.pk: postings.open_account(member=member, now=now).pk for member in members}
     return [
         one._replace(

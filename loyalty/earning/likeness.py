@@ -6,7 +6,7 @@ Pure: no database, no clock. Decides nothing; a program's thresholds do (`suspec
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -99,7 +99,9 @@ def window(paid_at: datetime) -> tuple[datetime, datetime]:
     midnight = datetime.combine(local.date(), time(), HONG_KONG)
     next_midnight = midnight + timedelta(days=1)
     moment = timedelta(microseconds=1)
-    return min(midnight, paid_at - NEAR), max(next_midnight, paid_at + NEAR + moment)
+    since, until = min(midnight, paid_at - NEAR), max(next_midnight, paid_at + NEAR + moment)
+    # As stored moments come: two in one zone are compared at once, others by their zones' rules of the day.
+    return since.astimezone(UTC), until.astimezone(UTC)
 
 
 def compare(one: Record, other: Record) -> list[Part]:

@@ -25,6 +25,8 @@ SALT = "loyalty.earning.member_account"
 LONGEST_CURSOR = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# The order of the index `earning_tx_member`; payments of one moment, latest recorded first.
+LATEST_FIRST = ("-paid_at", "-pk")
 # What an award keeps to be judged again by; a page of payments needs none of it.
 HEAVY = tuple(f"award__{name}" for name in ("facts", "versions", "rooms", "lines", "conditions"))
 
@@ -116,11 +118,11 @@ def history(*, member: Member, after: str, size: int = 20) -> tuple[list[Payment
     `after` is such a cursor, or empty for the first page; another member's raises CursorUnreadable. `points` is what
     the payment has brought until now: refunds and corrections are in it.
     """
-    rows = _rows(member)
+    rows = Transaction.objects.filter(member=member)
     if after:
         paid_at, pk = _read_cursor(member, after)
         rows = rows.filter(Q(paid_at__lt=paid_at) | Q(pk__lt=pk), paid_at__lte=paid_at)
-    found = list(rows[: size + 1])
+    found = _whole(rows.order_by(*LATEST_FIRST)[: size + 1])
     page = found[:size]
     return _payments(page), _cursor(member, page[-1]) if len(found) > size else ""
 
@@ -155,10 +157,11 @@ def _next(higher: Tier, net_cents: int) -> NextTier:
     }
 
 
-def _rows(member: Member) -> QuerySet[Transaction]:
-    """In the order of the index `earning_tx_member`; payments of one moment, latest recorded first."""
-    rows = Transaction.objects.filter(member=member).select_related("award", "store", "mall").defer(*HEAVY)
-    return rows.prefetch_related("corrections", "refunds", "adjustments").order_by("-paid_at", "-pk")
+def _whole(page: QuerySet[Transaction]) -> list[Transaction]:
+    """With all that is told of them. The page is cut before anything is joined to it, from one index if need be."""
+    rows = Transaction.objects.filter(pk__in=page.values("pk")).order_by(*LATEST_FIRST)
+    rows = rows.select_related("award", "store", "mall").defer(*HEAVY)
+    return list(rows.prefetch_related("corrections", "refunds", "adjustments"))
 
 
 def _payments(page: Sequence[Transaction]) -> list[Payment]:
@@ -238,8 +241,8 @@ def _refund(one: Refund) -> GivenBack:
 
 
 def _signer(member: Member) -> signing.Signer:
-    """Another member's cursor is not signed by this one."""
-    return signing.Signer(salt=f"{SALT}/{member.pk}")
+    """Signs no other member's cursor, and with letters that need no escaping in an address."""
+    return signing.Signer(salt=f"{SALT}/{member.pk}", sep=".")
 
 
 def _cursor(member: Member, last: Transaction) -> str:

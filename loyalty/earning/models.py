@@ -36,18 +36,28 @@ class Transaction(models.Model):
         PARKED = "PARKED", _("waiting")
         DUPLICATE = "DUPLICATE", _("duplicate")
 
-    group = models.ForeignKey(MallGroup, on_delete=models.PROTECT, related_name="+", verbose_name=_("group"))
-    mall = models.ForeignKey(Mall, on_delete=models.PROTECT, related_name="+", verbose_name=_("mall"))
+    # What begins an index below needs none of its own; nobody looks for one group's alone.
+    group = models.ForeignKey(
+        MallGroup, on_delete=models.PROTECT, related_name="+", db_index=False, verbose_name=_("group")
+    )
+    mall = models.ForeignKey(
+        Mall, on_delete=models.PROTECT, related_name="+", db_index=False, verbose_name=_("mall")
+    )
     store = models.ForeignKey(
         Store,
         on_delete=models.PROTECT,
         related_name="transactions",
         null=True,
         blank=True,
+        db_index=False,
         verbose_name=_("store"),
     )
     member = models.ForeignKey(
-        Member, on_delete=models.PROTECT, related_name="transactions", verbose_name=_("member")
+        Member,
+        on_delete=models.PROTECT,
+        related_name="transactions",
+        db_index=False,
+        verbose_name=_("member"),
     )
     wallet_pass = models.ForeignKey(
         Pass, on_delete=models.PROTECT, related_name="+", null=True, blank=True, verbose_name=_("pass")
@@ -118,7 +128,10 @@ class NumberClaim(models.Model):
         ACQUIRER = "ACQUIRER", _("acquirer")
         RECEIPT = "RECEIPT", _("receipt")
 
-    group = models.ForeignKey(MallGroup, on_delete=models.PROTECT, related_name="+", verbose_name=_("group"))
+    # Its own index would name all claims there are, and be taken for a good one while the table is new.
+    group = models.ForeignKey(
+        MallGroup, on_delete=models.PROTECT, related_name="+", db_index=False, verbose_name=_("group")
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     number = models.CharField(_("number"), max_length=256, validators=[RegexValidator(r"\S")])
     transaction = models.ForeignKey(

@@ -226,9 +226,10 @@ def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool 
         )
         rows = cursor.fetchall()
     found: dict[int, Found] = {}
-    for place, *row in rows:
+    for row in rows:
+        place = row[0]
         # Two stores of one name are no store.
-        found[place] = _nowhere(found[place]) if place in found else Found(*row)
+        found[place] = _nowhere(found[place]) if place in found else Found._make(row[1:])
     known = [found[place] for place in range(1, len(asked) + 1)]
     if is_new and len(asked) > 1:
         _take_locks(asked, known)

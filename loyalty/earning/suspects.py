@@ -279,11 +279,11 @@ def _alike(look: Look, recorded: Iterable[Candidate]) -> list[Candidate]:
     """What else `CANDIDATES` asks of a stored record."""
     since, until = likeness.window(look.purchase.paid_at)
     numbers = look.purchase.numbers
+    near = [one for one in recorded if since <= one.paid_at < until]
     return [
         one
-        for one in recorded
-        if since <= one.paid_at < until
-        and not (numbers.get("PAYMENT") and one.payment_number)
+        for one in near
+        if not (numbers.get("PAYMENT") and one.payment_number)
         and not (numbers.get("MAINLAND") and one.mainland_number)
         and not (numbers.get("ACQUIRER") and one.acquirer_number)
     ]

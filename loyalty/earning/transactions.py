@@ -4,9 +4,10 @@ Called by `awards` alone, which has judged them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -67,7 +68,7 @@ SELECT id FROM lost
 """
 # A sign that stands in no JSON: as elements of an array, all their quotation marks would have to be escaped one by one.
 BETWEEN = "\x1e"
-DOCUMENTS = ("facts", "versions", "rooms", "lines", "reasons", "conditions")
+DOCUMENTS = ("facts", "versions", "rooms", "lines", "reasons")
 FIGURES = ("points", "pending_points", "counted_cents")
 
 
@@ -156,7 +157,19 @@ def _awards(records: Sequence[Record]) -> dict[str, Any]:
         ),
         **{name: columns.numbers(one[name] for one in kept) for name in FIGURES},
         **{name: _joined([one[name] for one in kept]) for name in DOCUMENTS},
+        "conditions": BETWEEN.join([_conditions(one["conditions"]) for one in kept]),
     }
+
+
+def _conditions(conditions: Sequence[Mapping[str, object]]) -> str:
+    """As JSON. Most of a judgement's conditions are those of the judgement before."""
+    return "[" + ", ".join([_condition(tuple(one), *one.values()) for one in conditions]) + "]"
+
+
+# By the values' types too, or `true` would be 1.
+@lru_cache(maxsize=8192, typed=True)
+def _condition(names: tuple[str, ...], *values: object) -> str:
+    return json.dumps(dict(zip(names, values, strict=True)))
 
 
 def _joined(documents: Sequence[object]) -> str:

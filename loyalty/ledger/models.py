@@ -123,7 +123,11 @@ class PointEntry(models.Model):
     """One signed line of a posting."""
 
     posting = models.ForeignKey(
-        Posting, on_delete=models.PROTECT, related_name="entries", verbose_name=_("posting")
+        Posting,
+        on_delete=models.PROTECT,
+        related_name="entries",
+        db_index=False,  # begins the one below
+        verbose_name=_("posting"),
     )
     account = models.ForeignKey(
         PointAccount, on_delete=models.PROTECT, related_name="entries", verbose_name=_("account")

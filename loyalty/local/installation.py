@@ -129,6 +129,9 @@ def base_environment(home: Home, given: Mapping[str, str]) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
+    # Many programs start from the same sources: compiled once, also where nothing may be written beside them.
+    environment |= {"PYTHONDONTWRITEBYTECODE": ""}
+    environment.setdefault("PYTHONPYCACHEPREFIX", str(home.path / "pycache"))
     if environment["LOYALTY_ENV"] == "development":
         environment = {**home.secrets(), **environment}
     return environment

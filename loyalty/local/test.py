@@ -32,15 +32,17 @@ def main(arguments: list[str]) -> int:
     processes.stop_on_signals()
     folder = Path(tempfile.mkdtemp(prefix="loyalty test "))
     home = Home(folder / "home")
+    # What one process of the run has compiled, the others read.
+    variables = {"PYTHONPYCACHEPREFIX": str(folder / "pycache")} | given()
     try:
-        if "DATABASE_URL" not in given():
+        if "DATABASE_URL" not in variables:
             # A run within a run takes what was prepared for the outer one.
-            prepared = Path(os.environ.get(PREPARED) or _prepare(folder / "prepared"))
+            prepared = Path(os.environ.get(PREPARED) or _prepare(folder / "prepared", variables))
             home.path.mkdir()
             copy_cluster(prepared, home.path)
             more[PREPARED] = str(prepared)
         home.take()
-        with Installation(home, "test", given=given() | more) as installation:
+        with Installation(home, "test", given=variables | more) as installation:
             return _run(arguments, installation.environment)
     except processes.StopRequested:
         return 130
@@ -48,14 +50,14 @@ def main(arguments: list[str]) -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prepare(folder: Path) -> Path:
+def _prepare(folder: Path, variables: dict[str, str]) -> Path:
     """A cluster migrated once, for the run's own server and for each installation that a test starts.
 
     Migrating takes a core for half a minute; what a new home does is tested where nothing was prepared.
     """
     first = Home(folder)
     first.take()
-    with Installation(first, "test", given=given()) as installation:
+    with Installation(first, "test", given=variables) as installation:
         installation.migrate()
     processes.stop_on_signals()  # a server's end lets them be ignored, by the tests' processes too
     return folder

@@ -1,5 +1,6 @@
 """Unknown stores on the staff screens: the inbox, one click to map with its preview, taking back, and who may what."""
 
+import io
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.urls import reverse
 from alipayhk import mappings, unknown_stores
 from alipayhk.models import MappingJob, Notification
 from loyalty.ledger.models import PointAccount
-from pms import clock
+from pms import clock, store_files
 from pms.models import Store, StoreMapping
 from tests import factories
 from tests.alipayhk import changes, wallet
@@ -169,6 +170,50 @@ def test_a_name_that_is_not_theirs_is_not_mapped_by_a_mall_s_staff(mall: Wallet,
         answer = client.post(map_page(mall, name="2160777"), {"store": mall.store.pk})
 
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("named", ["pms_label", "merchant_id"])
+def test_a_store_that_payments_of_a_hidden_mall_wait_for_is_entered_by_the_group(
+    mall: Wallet, named: str
+) -> None:
+    hidden = factories.MallFactory.create(group=mall.mall.group)
+    waiting = {
+        "pms_label": {"store_label": "HIDDEN-1"},
+        "merchant_id": {"store_label": "", "merchant_id": "HIDDEN-1"},
+    }
+    factories.TransactionFactory.create(
+        group=hidden.group, mall=hidden, store=None, state="PARKED", **waiting[named]
+    )
+    fields = {
+        "mall": mall.mall.pk,
+        "name_en": "Opal",
+        "name_zh": "澳寶",
+        "state": "ACTIVE",
+        "pms_label": "PMS8000",
+    }
+    fields |= {named: "HIDDEN-1"}
+    mine, group = staff(mall), staff(mall, mall=None, group=mall.mall.group)
+
+    with changes.only():
+        refused = mine.post("/admin/pms/store/add/", fields)
+
+    assert "Payments of a mall that you do not see wait under this name" in refused.content.decode()
+    assert group.post("/admin/pms/store/add/", fields).status_code == 302
+
+
+def test_a_file_does_not_take_what_payments_of_a_hidden_mall_wait_for(mall: Wallet) -> None:
+    hidden = factories.MallFactory.create(group=mall.mall.group)
+    factories.TransactionFactory.create(
+        group=hidden.group, mall=hidden, store=None, state="PARKED", store_label="HIDDEN-1"
+    )
+    seat = factories.MallStaffFactory.create(mall=mall.mall, role="MANAGER")
+    file = io.BytesIO(b"pms_label,store_name\nHIDDEN-1,Opal\nPMS8000,Agate\n")
+
+    by_staff = store_files.check(mall=mall.mall, file=file, by=seat.user)
+    by_operator = store_files.check(mall=mall.mall, file=file, by=None)
+
+    assert [[fault.code for fault in row.faults] for row in by_staff.rows] == [["WAITS_ELSEWHERE"], []]
+    assert by_operator.faulty == []
 
 
 def test_a_store_of_a_hidden_mall_is_likely_to_nobody_and_not_named(mall: Wallet) -> None:

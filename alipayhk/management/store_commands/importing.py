@@ -41,7 +41,7 @@ def handle(command: OperatorCommand, **options: Any) -> None:
 def _plan(mall: Mall, path: Path, *, is_dry: bool) -> Plan:
     with path.open("rb") as file:
         if is_dry:
-            return store_files.check(mall=mall, file=file)
+            return store_files.check(mall=mall, file=file, by=None)
         return store_files.run(
             mall=mall, file=file, source=StoreChange.Source.COMMAND, by=None, now=clock.now()
         )

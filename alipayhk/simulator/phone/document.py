@@ -61,7 +61,7 @@ def _device(words: dict[str, str]) -> str:
         f'aria-label="{escape(words["lock"])}"></button><div class="ph-glass" id="ph-glass">'
         '<div class="ph-status" aria-hidden="true"><time id="ph-clock"></time><span class="ph-island"></span>'
         f'<span class="ph-signs"><i>{escape(words["simulated"])}</i><b></b></span></div>'
-        '<div class="ph-stage" id="ph-stage"></div>'
+        '<div class="ph-stage" id="ph-stage"></div><div id="ph-pushes" role="status"></div>'
         f"<noscript><p>{escape(words['needs_script'])}</p></noscript></div></main>"
     )
 

@@ -1,6 +1,6 @@
 // Opens a mall's mini-app inside the phone, asks the person what it may know, and lets payments be ticked for it.
 
-import { asks, back, empty, go, h, icon, mall, money, moment, once, permits, pick, post, say, setup, sheet, store } from "./kit.js";
+import { asks, back, empty, go, h, icon, mall, money, moment, once, permits, pick, post, say, setup, sheet, store, toast } from "./kit.js";
 
 const BILL_PAGE = "2102020000000001";
 const BATCH_KEY = "batchNo";
@@ -188,5 +188,6 @@ async function withdraw(one) {
   });
   if (answer !== "confirm") return;
   await post("withdraw", { client_id: one.client });
+  toast(say("withdrawn", { mall: one.name }));
   store.refresh();
 }

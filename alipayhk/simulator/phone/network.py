@@ -43,12 +43,19 @@ class Answer:
 
 def call(client: Client, *, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
     """One request of a mini-app; `url` must begin with the origin under which the mall is registered."""
-    mall, address = urlsplit(client.mall_url), urlsplit(url)
+    mall, address = urlsplit(client.mall_url), _split(url)
     target = address.path + (f"?{address.query}" if address.query else "")
     is_ours = (address.scheme, address.netloc) == (mall.scheme, mall.netloc)
     if not is_ours or method not in METHODS or not _TARGET.fullmatch(target):
         raise Elsewhere
     return _exchange(mall, method, target, passed(headers), body)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise Elsewhere from error
 
 
 def passed(headers: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 // Paying at a store and taking money back: the store, the key pad, the receipt.
 
-import { badge, cardOf, empty, go, h, icon, mall, money, once, permits, pick, post, say, setup, signed, store, whole } from "./kit.js";
+import { badge, cardOf, empty, go, h, icon, mall, money, once, permits, pick, post, say, setup, signed, store, toast, whole } from "./kit.js";
 
 const MOST_CENTS = 50_000_000;
 const PATIENCE = 20_000;
@@ -42,8 +42,8 @@ export function payScreen(client, label) {
     last = { at: Date.now(), client, before: cardOf(client)?.points ?? null };
     const said = await post("pay", { client_id: client, store: label, cents });
     last.number = said.number;
+    await store.refresh();
     go("paid", said.number);
-    store.refresh();
   };
   return keypad({ title: say("pay"), to: shop.name, note: one.name, most: MOST_CENTS, word: "pay_sum", idle: say("pay"), test: "pay", act: pay });
 }
@@ -54,7 +54,8 @@ export function refundScreen(number) {
   const left = bill.cents - bill.refunded_cents;
   const refund = async (cents) => {
     await post("refund", { bill: bill.number, cents });
-    store.refresh();
+    await store.refresh();
+    toast(say("refund_done", { sum: money(cents) }));
     history.back();
   };
   const note = say("refund_most", { sum: money(left) });

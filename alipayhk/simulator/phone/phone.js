@@ -7,7 +7,7 @@ import * as wallet from "./wallet.js";
 
 const RHYTHM = 1000;
 const SLIDE = 340;
-const PUSH_STAYS = 6000;
+const PUSH_STAYS = 4000;
 const SCREENS = {
   people: wallet.peopleScreen,
   home: wallet.homeScreen,
@@ -26,6 +26,7 @@ const SCREENS = {
 };
 const glass = document.getElementById("ph-glass");
 const stage = document.getElementById("ph-stage");
+const pushes = document.getElementById("ph-pushes");
 const calmly = matchMedia("(prefers-reduced-motion: reduce)");
 const trail = [];
 let shown = null; // { name, args, section, view }
@@ -155,7 +156,6 @@ function push(notices) {
 }
 
 function announce(one) {
-  glass.querySelector(".ph-push")?.remove();
   const open = () => {
     note.remove();
     unlock();
@@ -164,8 +164,7 @@ function announce(one) {
   const note = h("button.ph-push", { test: "push", onclick: open },
     h(`span.ph-logo.${color(one.client)}`, {}, icon(one.event === "CREATED" ? "cards" : "notices")),
     h("span.ph-grow", {}, h("b", {}, wallet.noticeSentence(one)), h("small", {}, say("now_points", { points: whole(one.points) }))));
-  note.setAttribute("role", "status");
-  glass.append(note);
+  pushes.replaceChildren(note);
   cheer(one);
   setTimeout(() => {
     note.classList.add("ph-gone");

@@ -10,10 +10,12 @@ export function peopleScreen() {
   return {
     title: say("who"),
     isFirst: !setup.user_id,
-    body: [h("p.ph-lead", {}, say("who_lead")), newPerson(), rows.length ? h("div.ph-list", { test: "people" }, rows) : null],
+    body: [h("p.ph-lead", {}, say("who_lead")), newPerson(), rows.length ? h("div.ph-list", { test: "people" }, rows) : null, language()],
   };
 }
 
+const language = () =>
+  h("p.ph-other", {}, h("a.ph-small", { test: "people-language", href: `/phone?lang=${chinese ? "en" : "zh-hant"}&user=${setup.user_id}` }, say("other_language")));
 const address = (userId) => `/phone?lang=${setup.language.toLowerCase()}&user=${userId}`;
 
 function newPerson() {

@@ -87,6 +87,7 @@ def test_a_call_goes_to_the_mall_with_its_token_and_body_alone(simulator: Simula
         "{mall}/a b",
         "{mall}/a\r\nX-Evil: 1",
         "{mall}/積",
+        "http://[",
         "",
     ],
 )

@@ -38,6 +38,11 @@ def stranger(simulator: Simulator, mall: FakeMall) -> dict[str, Any]:
     return {"user_id": make(simulator), "client_id": mall.wire["client_id"]}
 
 
+def apis(shown: dict[str, Any]) -> set[str]:
+    """Which calls stand beside the phone."""
+    return {call["api"] for call in shown["calls"]}
+
+
 def points(shown: dict[str, Any]) -> int:
     return sum(card["points"] for card in shown["cards"])
 
@@ -62,7 +67,7 @@ def test_a_payment_brings_a_notice_with_its_points(simulator: Simulator, mall: F
 
     said = tap(simulator, "pay", **who, store="PMS0004", cents=13_890)
 
-    shown = read_until(simulator, who["user_id"], points)
+    shown = read_until(simulator, who["user_id"], lambda now: points(now) and apis(now) >= {"updatePass"})
     [bill] = shown["bills"]
     assert said["state"] == "ACKNOWLEDGED"
     assert (bill["store"], bill["cents"], bill["refunded_cents"]) == (
@@ -72,7 +77,7 @@ def test_a_payment_brings_a_notice_with_its_points(simulator: Simulator, mall: F
     )
     assert points(shown) == 138
     assert [one["change"] for one in shown["notices"]] == [138, 0]
-    assert {call["api"] for call in shown["calls"]} >= {"bill", "updatePass"}
+    assert apis(shown) >= {"bill", "updatePass"}
 
 
 def test_a_part_and_then_the_rest_of_a_payment_come_back(simulator: Simulator, mall: FakeMall) -> None:
