@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from alipayhk.simulator import notices
 from tests import live
@@ -112,7 +112,9 @@ def harbour(live_installation: live.Installation, live_simulator: live.Simulator
 @pytest.fixture
 def visit(browser: Browser, harbour: live.Simulator) -> Iterator[Visit]:
     """Whatever the browser complains of fails the test, such as a breach of the policy."""
-    context = browser.new_context(viewport=PHONE, reduced_motion="reduce")
+    context = browser.new_context(
+        viewport=ViewportSize(width=PHONE["width"], height=PHONE["height"]), reduced_motion="reduce"
+    )
     complaints: list[str] = []
 
     def opened(lang: str) -> Visitor:
