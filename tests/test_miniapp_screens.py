@@ -237,6 +237,32 @@ def test_a_code_counts_down_until_the_counter_takes_it(opened: Opened) -> None:
     expect(see(page, "code-end")).to_have_text("2,500 points redeemed")
 
 
+def test_a_code_that_was_given_back_does_not_end_the_next_one(opened: Opened) -> None:
+    first, second = (
+        {"code": code, "points": 500, "state": "RESERVED", "expires_at": "2026-11-22T12:10:00+08:00",
+         "reserved_at": "2026-11-22T12:00:00+08:00"}
+        for code in ("7K2M9QXA", "8L3N2RYB")
+    )  # fmt: skip
+    gone = [[200, first | {"state": "RELEASED"}]]
+    page = opened(
+        token="t",
+        **{
+            "POST redemptions": [[201, first], [201, second]],
+            "DELETE redemptions/7K2M9QXA": gone,
+            "GET redemptions/7K2M9QXA": gone,
+            "GET redemptions/8L3N2RYB": [[200, second]],
+        },
+    )
+    page.clock.install()
+
+    for name in ("redeem", "make-code", "release", "redeem", "make-code"):
+        see(page, name).click()
+        page.clock.run_for(50)
+    page.clock.run_for(4000)
+
+    expect(see(page, "code")).to_have_text("8L3N 2RYB")
+
+
 def test_consent_is_withdrawn_after_one_more_question(opened: Opened) -> None:
     page = opened(token="t", **{"DELETE me/consent": [[200, STRANGER]]})
 

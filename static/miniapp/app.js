@@ -194,7 +194,8 @@ App({
     let seconds = 0;
     const timer = setInterval(async () => {
       const { name, model } = this.screens.shown;
-      if (name !== "code" || model.left <= 0 || model.redemption.state !== "RESERVED") return clearInterval(timer);
+      const isShown = name === "code" && model.redemption.code === redemption.code;
+      if (!isShown || model.left <= 0 || model.redemption.state !== "RESERVED") return clearInterval(timer);
       this.screens.tick(Math.max(until - Date.now(), 0));
       seconds += 1;
       if (seconds % 3) return undefined;
