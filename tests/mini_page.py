@@ -187,7 +187,7 @@ class Phone:
         for path in (FAKE, FOLDER / "loyalty-client.js"):
             page.add_script_tag(path=path)
 
-    def fresh(self, *, token: str = "", **answers: Any) -> None:
+    def fresh(self, *, token: str = "", answers: Json | None = None) -> None:
         """A wallet that nobody has used, or with this session kept; `answers` as {"GET me": […]}."""
         kept = {"loyalty.harbour-mall": {"token": token}} if token else {}
         self.page.evaluate(
@@ -196,7 +196,7 @@ class Phone:
                 wallet.codes = [{ authCode: "code-1", authSuccessScopes: ["auth_base", "SCOPE_USER_BILL"] }];
                 window.client = new LoyaltyClient({ mallUrl: "https://mall.example/", tag: "harbour-mall" });
             }""",
-            [ANSWERS | answers, kept],
+            [ANSWERS | (answers or {}), kept],
         )
 
     def wallet(self, **changes: Any) -> None:

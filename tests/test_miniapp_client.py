@@ -49,7 +49,10 @@ def test_the_client_needs_nothing_but_my() -> None:
 
 def test_joining_asks_for_payments_and_keeps_the_session(phone: Phone) -> None:
     phone.fresh(
-        **{"POST sign-in": [signed_in("token-1", STRANGER, is_new=True)], "POST me/consent": [[200, MEMBER]]}
+        answers={
+            "POST sign-in": [signed_in("token-1", STRANGER, is_new=True)],
+            "POST me/consent": [[200, MEMBER]],
+        }
     )
 
     told = phone.tell("client.join({ textVersion: argument })", "2026-11")
@@ -69,7 +72,7 @@ def test_consent_that_the_sign_in_opened_is_not_asked_twice(phone: Phone) -> Non
 
 
 def test_a_member_without_the_bill_scope_is_told_so(phone: Phone) -> None:
-    phone.fresh(**{"POST sign-in": [signed_in("token-1", STRANGER)]})
+    phone.fresh(answers={"POST sign-in": [signed_in("token-1", STRANGER)]})
     phone.wallet(codes=[{"authCode": "code-1", "authSuccessScopes": [BASE], "authErrorScopes": {BILLS: 11}}])
 
     told = phone.tell("client.join({ textVersion: argument })", "2026-11")
@@ -81,7 +84,7 @@ def test_a_member_without_the_bill_scope_is_told_so(phone: Phone) -> None:
 
 def test_a_code_that_was_too_old_is_fetched_anew_once(phone: Phone) -> None:
     expired = refused(409, "AUTH_CODE_EXPIRED")
-    phone.fresh(**{"POST sign-in": [expired, signed_in("token-1"), expired]})
+    phone.fresh(answers={"POST sign-in": [expired, signed_in("token-1"), expired]})
 
     told = phone.tell("client.signIn()")
     found = failure(phone.tell("client.signIn()"))
@@ -101,7 +104,10 @@ def test_a_stranger_is_not_signed_in_by_opening_the_mini_app(phone: Phone) -> No
 def test_who_was_here_before_is_back_without_a_question(phone: Phone) -> None:
     phone.fresh(
         token="old",
-        **{"GET me": [refused(401, "SESSION_INVALID"), [200, MEMBER]], "POST sign-in": [signed_in("new")]},
+        answers={
+            "GET me": [refused(401, "SESSION_INVALID"), [200, MEMBER]],
+            "POST sign-in": [signed_in("new")],
+        },
     )
 
     told = phone.tell("client.resume()")
@@ -114,7 +120,7 @@ def test_who_was_here_before_is_back_without_a_question(phone: Phone) -> None:
 def test_a_session_is_renewed_once_however_many_calls_find_it_ended(phone: Phone) -> None:
     phone.fresh(
         token="old",
-        **{
+        answers={
             "GET me": [refused(401, "SESSION_INVALID"), [200, MEMBER]],
             "GET me/transactions": [refused(401, "SESSION_INVALID"), [200, mini_page.HISTORY]],
         },
@@ -128,7 +134,7 @@ def test_a_session_is_renewed_once_however_many_calls_find_it_ended(phone: Phone
 
 @pytest.mark.parametrize("by", ["success", "fail"])
 def test_a_second_401_is_the_callers(phone: Phone, by: str) -> None:
-    phone.fresh(token="old", **{"GET me": [refused(401, "SESSION_INVALID")]})
+    phone.fresh(token="old", answers={"GET me": [refused(401, "SESSION_INVALID")]})
     phone.wallet(failsBy=by)
 
     found = failure(phone.tell("client.me()"))
@@ -176,7 +182,7 @@ def test_an_answer_of_the_wallet_without_a_code_is_no_sign_in(phone: Phone) -> N
 def test_everything_that_goes_wrong_has_one_shape(
     phone: Phone, answer: object, code: str, status: int
 ) -> None:
-    phone.fresh(token="token-1", **{"GET me": [answer]})
+    phone.fresh(token="token-1", answers={"GET me": [answer]})
 
     found = failure(phone.tell("client.me()"))
 
@@ -187,7 +193,7 @@ def test_a_refused_registration_names_its_fields(phone: Phone) -> None:
     fields = [
         {"field": "phone", "code": "PHONE_UNREADABLE", "message_en": "No number", "message_zh": "號碼不正確"}
     ]
-    phone.fresh(token="token-1", **{"POST register": [refused(422, "FORM_INVALID", fields)]})
+    phone.fresh(token="token-1", answers={"POST register": [refused(422, "FORM_INVALID", fields)]})
 
     found = failure(phone.tell("client.register({ name: 'Chan', phone: '1' })"))
 
@@ -202,7 +208,7 @@ def test_nothing_is_asked_of_a_member_who_has_not_signed_in(phone: Phone) -> Non
 
 
 def test_the_token_never_stands_in_an_address(phone: Phone) -> None:
-    phone.fresh(token="se&cret", **{"GET me/transactions?cursor=a%26b": [[200, mini_page.HISTORY]]})
+    phone.fresh(token="se&cret", answers={"GET me/transactions?cursor=a%26b": [[200, mini_page.HISTORY]]})
 
     phone.tell("client.historyPage('a&b')")
 
@@ -210,7 +216,7 @@ def test_the_token_never_stands_in_an_address(phone: Phone) -> None:
 
 
 def test_consent_is_withdrawn_by_what_every_wallet_can_send(phone: Phone) -> None:
-    phone.fresh(token="token-1", **{"DELETE me/consent": [[200, STRANGER]]})
+    phone.fresh(token="token-1", answers={"DELETE me/consent": [[200, STRANGER]]})
 
     by_post = phone.tell("client.withdrawConsent()")
     by_delete = phone.tell("((client.deleteBy = 'DELETE'), client.withdrawConsent())")
@@ -234,7 +240,7 @@ def test_submitting_opens_the_bill_page_with_what_it_wants(phone: Phone) -> None
 
 
 def test_a_mall_without_a_bill_page_says_so(phone: Phone) -> None:
-    phone.fresh(**{"GET setup": [[200, mini_page.SETUP | {"bill_page": None}]]})
+    phone.fresh(answers={"GET setup": [[200, mini_page.SETUP | {"bill_page": None}]]})
 
     found = failure(phone.tell("client.submitTransactions()"))
 
@@ -276,7 +282,7 @@ def test_a_batch_is_submitted_once_however_often_it_comes(phone: Phone, options:
 
 
 def test_the_key_of_the_batch_is_the_malls(phone: Phone) -> None:
-    phone.fresh(token="token-1", **{"GET setup": [[200, mini_page.SETUP | {"batch_key": "selection"}]]})
+    phone.fresh(token="token-1", answers={"GET setup": [[200, mini_page.SETUP | {"batch_key": "selection"}]]})
 
     others = phone.tell("client.onShow(argument)", BATCH)
     ours = phone.tell("client.onShow({ query: { selection: 'B7' } })")
@@ -287,7 +293,7 @@ def test_the_key_of_the_batch_is_the_malls(phone: Phone) -> None:
 
 @pytest.mark.parametrize("answer", ["offline", [503, ""], refused(429, "TOO_MANY_REQUESTS")])
 def test_a_batch_that_got_no_verdict_waits_and_is_submitted_again(phone: Phone, answer: object) -> None:
-    phone.fresh(token="token-1", **{"POST batches": [answer, [200, mini_page.VERDICT]]})
+    phone.fresh(token="token-1", answers={"POST batches": [answer, [200, mini_page.VERDICT]]})
 
     failure(phone.tell("client.onShow(argument)", BATCH))
     waiting = phone.tell("client.waitingBatch()")
@@ -298,7 +304,7 @@ def test_a_batch_that_got_no_verdict_waits_and_is_submitted_again(phone: Phone, 
 
 
 def test_a_batch_that_is_refused_for_good_is_not_asked_again(phone: Phone) -> None:
-    phone.fresh(token="token-1", **{"POST batches": [refused(404, "BATCH_UNKNOWN")]})
+    phone.fresh(token="token-1", answers={"POST batches": [refused(404, "BATCH_UNKNOWN")]})
 
     found = failure(phone.tell("client.onShow(argument)", BATCH))
     again = phone.tell("client.onShow(argument)", BATCH)
@@ -308,7 +314,7 @@ def test_a_batch_that_is_refused_for_good_is_not_asked_again(phone: Phone) -> No
 
 
 def test_a_batch_waits_while_the_member_authorises_anew(phone: Phone) -> None:
-    phone.fresh(token="token-1", **{"POST batches": [refused(409, "AUTHORIZATION_ENDED")]})
+    phone.fresh(token="token-1", answers={"POST batches": [refused(409, "AUTHORIZATION_ENDED")]})
 
     found = failure(phone.tell("client.onShow(argument)", BATCH))
 
@@ -316,7 +322,9 @@ def test_a_batch_waits_while_the_member_authorises_anew(phone: Phone) -> None:
 
 
 def test_a_batch_back_after_the_session_ended_renews_it(phone: Phone) -> None:
-    phone.fresh(token="old", **{"POST batches": [refused(401, "SESSION_INVALID"), [200, mini_page.VERDICT]]})
+    phone.fresh(
+        token="old", answers={"POST batches": [refused(401, "SESSION_INVALID"), [200, mini_page.VERDICT]]}
+    )
 
     told = phone.tell("client.onShow(argument)", BATCH)
 
@@ -329,7 +337,7 @@ def test_a_redemption_whose_answer_was_lost_is_asked_for_again_as_the_same(phone
         "code": "7K2M9QXA", "points": 2500, "state": "RESERVED",
         "reserved_at": "2026-11-22T12:00:00+08:00", "expires_at": "2026-11-22T12:10:00+08:00",
     }  # fmt: skip
-    phone.fresh(token="token-1", **{"POST redemptions": ["offline", [201, made]]})
+    phone.fresh(token="token-1", answers={"POST redemptions": ["offline", [201, made]]})
 
     lost = failure(phone.tell("client.redeem(2500)"))
     told = phone.tell("client.redeem(2500)")

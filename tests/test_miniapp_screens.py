@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from tests import mini_page
 from tests.browsing import OVERFLOW, PHONE
@@ -47,7 +47,9 @@ def served(route: Route, lang: str) -> None:
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Opened]:
     """The mini-app in a context of its own; whatever the browser complains of fails the test."""
-    context = browser.new_context(viewport=PHONE, has_touch=True)
+    context = browser.new_context(
+        viewport=ViewportSize(width=PHONE["width"], height=PHONE["height"]), has_touch=True
+    )
     complaints: list[str] = []
 
     def opening(*, lang: str = "en", token: str = "", **answers: Any) -> Page:

@@ -28,8 +28,8 @@ App({
     await this.during(async () => {
       const verdict = await this.client.onShow(options).catch((failure) => this.showBatchFailed(failure));
       if (verdict) this.showVerdict(verdict);
-      else if (isWakeUp && this.screens.shown.name === "card") await this.refresh();
     });
+    if (isWakeUp && this.screens.shown.name === "card") await this.renew();
   },
 
   /** Who was here before is recognised without a question. */
@@ -131,6 +131,21 @@ App({
     if (!this.client.isSignedIn()) return this.showWelcome();
     this.member = await this.client.me();
     return this.openCard();
+  },
+
+  /** Behind a card that is looked at; whoever has gone on meanwhile is left alone. */
+  async renew() {
+    const shown = this.screens.shown;
+    try {
+      const member = await this.client.me();
+      const history = await this.client.historyPage();
+      if (this.screens.shown !== shown) return;
+      Object.assign(this, { member, history });
+      this.showCard();
+    } catch (failure) {
+      if (!failure.code) throw failure;
+      if (this.screens.shown === shown) this.screens.say(failure);
+    }
   },
 
   async moreHistory() {

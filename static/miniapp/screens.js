@@ -266,11 +266,17 @@ const LoyaltyScreens = (() => {
       return el("li", { kind: "mp-item", test: "transaction" },
         this._row(where, isWaiting ? this._t("waiting") : this._gain(earned), isWaiting),
         el("p", { kind: "mp-quiet", text: `HK$${money(one.amount_cents)} · ${this._time(one.paid_at)}` }),
-        ...one.reasons.map((reason) => el("p", { kind: "mp-reason", text: this._of(reason, "message"), test: "reason" })),
+        ...this._reasons(one, (code) => !code.startsWith("REFUND_")),
         ...(one.refunds || []).map((refund) => {
           const words = this._t("refunded", { amount: money(refund.amount_cents), date: this._date(refund.refunded_at) });
-          return el("div", { kind: "mp-refund", test: "refund" }, this._row(words, this._gain(-Math.abs(refund.points))));
-        }));
+          return el("div", { kind: "mp-refund", test: "refund" }, this._row(words, this._gain(-refund.points)));
+        }),
+        ...this._reasons(one, (code) => code.startsWith("REFUND_")));
+    }
+
+    _reasons({ reasons }, isWanted) {
+      const wanted = reasons.filter((reason) => isWanted(reason.code));
+      return wanted.map((reason) => el("p", { kind: "mp-reason", text: this._of(reason, "message"), test: "reason" }));
     }
 
     _line(line) {
@@ -369,7 +375,7 @@ const LoyaltyScreens = (() => {
     }
 
     _gain(points) {
-      return points < 0 ? `−${whole(-points)}` : `+${whole(points)}`;
+      return points < 0 ? `−${whole(-points)}` : points > 0 ? `+${whole(points)}` : "0";
     }
 
     _date(text) {

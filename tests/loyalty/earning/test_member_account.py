@@ -72,7 +72,13 @@ def test_the_summary_has_the_ledgers_balance_the_tier_and_the_way_to_the_next(
         "code": "SILVER",
         "name_en": "Silver",
         "name_zh": "銀",
-        "next": {"code": "GOLD", "name_en": "Gold", "name_zh": "金", "missing_cents": 2_000_000},
+        "next": {
+            "code": "GOLD",
+            "name_en": "Gold",
+            "name_zh": "金",
+            "missing_cents": 2_000_000,
+            "needed_cents": 3_000_000,
+        },
     }
 
 
