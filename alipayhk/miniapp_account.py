@@ -15,10 +15,10 @@ SCOPES = ["auth_base", "SCOPE_USER_BILL"]
 
 
 def credential_of(tag: str) -> Credential | None:
-    """The credential of the mall's mini-app; a mall that has none, or is suspended, is not open to it."""
+    """The credential of the mall's mini-app; a mall that has none, no program, or is suspended is not open to it."""
     if not scoping.is_searchable(tag):
         return None
-    found = Credential.objects.select_related("mall").exclude(app_id="")
+    found = Credential.objects.select_related("mall").exclude(app_id="").exclude(mall__group__program=None)
     return found.filter(mall__tag=tag, mall__state=Mall.State.ACTIVE).order_by("pk").first()
 
 

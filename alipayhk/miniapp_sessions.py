@@ -14,6 +14,7 @@ from django.db.models import Q
 from alipayhk.models import Credential, MiniAppSession
 from members.models import Pass
 from pms import scoping
+from pms.models import Mall
 
 PREFIX = "lms_"
 LOOK = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
@@ -37,9 +38,8 @@ def holder_of(token: str, *, tag: str, now: datetime) -> MiniAppSession | None:
     if not (LOOK.fullmatch(token) and scoping.is_searchable(tag)):
         return None
     found = MiniAppSession.objects.select_related("credential__mall", "wallet_pass__member")
-    return found.filter(
-        token_hash=_digest(token), credential__mall__tag=tag, ended_at=None, expires_at__gt=now
-    ).first()
+    here = found.filter(credential__mall__tag=tag, credential__mall__state=Mall.State.ACTIVE)
+    return here.filter(token_hash=_digest(token), ended_at=None, expires_at__gt=now).first()
 
 
 def end(*, session: MiniAppSession, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from alipayhk.models import MiniAppSession
 from members import enrollment
 from members.models import Consent, Member, Pass
 from pms import clock
+from pms.models import Mall
 from tests import factories
 from tests.alipayhk import changes, mini_app
 from tests.alipayhk.mini_app import ROOT, MiniApp, code_of
@@ -269,6 +270,16 @@ def test_a_mall_without_a_mini_app_says_so_and_an_unknown_one_is_not_found(app: 
     assert code_of(app.get("setup", token="", tag="a%00b")) == (404, "NOT_FOUND")
 
 
+def test_a_mall_without_a_program_or_that_is_suspended_is_not_open(app: MiniApp) -> None:
+    empty = factories.CredentialFactory.create().mall
+    Mall.objects.filter(pk=app.credential.mall_id).update(state=Mall.State.SUSPENDED)
+
+    answers = [app.get("setup", token="", tag=tag) for tag in (empty.tag, app.tag)]
+
+    assert {code_of(answer) for answer in answers} == {(409, "MINI_APP_OFF")}
+    assert code_of(app.get("me")) == NOT_SIGNED_IN
+
+
 def test_the_form_is_kept_and_told_back_masked(app: MiniApp) -> None:
     answer = app.post("register", {"name": "Chan Tai Man", "phone": "91234567", "birth_month": 5})
 
@@ -373,3 +384,20 @@ def test_a_batch_without_an_authorization_asks_to_sign_in_again(app: MiniApp) ->
         answer = app.post("batches", {"batch_no": "B-1"})
 
     assert code_of(answer) == (409, "AUTHORIZATION_ENDED")
+
+
+def test_what_nobody_foresaw_is_told_calmly_and_alarms_staff(
+    app: MiniApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    purchase = factories.TransactionFactory.create(member=app.member)
+    unknown = [{"code": "NOT_IN_ANY_LIST", "values": {}}]
+    version = app.shopper.pays(100).rule_version
+    factories.AwardFactory.create(
+        transaction=purchase, rule_version=version, points=0, posting=None, reasons=unknown
+    )
+
+    answer = app.get("me/transactions")
+
+    assert code_of(answer) == (500, "FAILED")
+    assert "the mini-app's API failed: KeyError" in caplog.text
+    assert app.token not in caplog.text

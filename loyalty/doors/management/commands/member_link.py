@@ -43,12 +43,14 @@ class Command(OperatorCommand):
             self.refuse(f"--member {member}: the membership is closed.")
 
     def _holder(self, member: str, place: Mall) -> Member:
-        """A phone is one member's; a card number and a user ID might be two members'."""
-        phone = lookup.phone_of(member)
-        by_phone = Member.objects.filter(program__group=place.group_id, phone=phone) if phone else None
-        found = lookup.holder(member, group_id=place.group_id) or (by_phone and by_phone.first())
-        if not found:
+        found = lookup.holder(member, group_id=place.group_id) or _by_phone(member, place)
+        if found is None:
             self.refuse(
                 f"--member {member}: no member of this mall's group has this card number, phone or user ID."
             )
         return found
+
+
+def _by_phone(text: str, place: Mall) -> Member | None:
+    phone = lookup.phone_of(text)
+    return Member.objects.filter(program__group=place.group_id, phone=phone).first() if phone else None
