@@ -206,7 +206,7 @@ class Consent(MemberView):
         return self.me()
 
     def delete(self, request: Request, tag: str) -> Response:
-        enrollment.withdraw(wallet_pass=self.session.wallet_pass, reason="MEMBER", now=clock.now())
+        enrollment.withdraw(wallet_pass=self.session.wallet_pass, now=clock.now())
         return self.me()
 
 

@@ -1,5 +1,6 @@
 """A batch that a member brings from AlipayHK's page of transactions, and what she is told of each of its lines."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from alipayhk import miniapp, uploads
 from alipayhk.models import MiniAppSession
 from alipayhk.uploads import Told, UploadFailed, Verdict
 from alipayhk.wallet_tokens import AuthorizationEnded
+from loyalty.earning.reasons import REASONS, reason
 
 SHOWN = ("line", "verdict", "number", "points", "reason", "message_en", "message_zh", "is_repeat")
 FAILURES: dict[type[UploadFailed], str] = {
@@ -54,7 +56,8 @@ def _is_new_earning(one: Told) -> bool:
 
 
 def _line(one: Told) -> dict[str, object]:
-    """The bill number of somebody else's payment is nobody else's business."""
-    said = uploads.document(one)
+    """What staff alone may read is not told; the bill number of somebody else's payment is nobody else's business."""
+    shown = [entry for entry in one.reasons if REASONS[str(entry["code"])].is_for_members]
+    said = uploads.document(replace(one, reasons=shown or [reason("ASK_STAFF")]))
     is_anothers = one.verdict == Verdict.OTHER_PAYER
     return {name: "" if is_anothers and name == "number" else said[name] for name in SHOWN}

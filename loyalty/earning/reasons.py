@@ -211,6 +211,9 @@ REASONS: dict[str, Reason] = {
         False,
     ),
     "OTHER_PAYER": Reason("Somebody else made this payment.", "此交易並非由此會員付款。", True),
+    "ASK_STAFF": Reason(
+        "Please ask the customer service desk about this payment.", "請就此交易向禮賓部查詢。", True
+    ),
     "MALFORMED": Reason("The message cannot be read.", "訊息無法讀取。", False),
 }
 

@@ -11,6 +11,7 @@ from alipayhk.models import MiniAppSession
 from members import enrollment
 from members.models import Consent, Member, Pass
 from pms import clock
+from pms.models import Store
 from tests import factories
 from tests.alipayhk import changes, mini_app
 from tests.alipayhk.gateway import Gateway
@@ -171,6 +172,19 @@ def test_picked_payments_are_told_line_by_line_and_again_change_nothing(
     assert all(one["message_en"] and one["message_zh"] for one in told["lines"])
     assert (again["points"], [one["is_repeat"] for one in again["lines"]]) == (0, [True, True, False])
     assert picker.balance() == 276
+
+
+def test_what_staff_alone_may_read_of_a_line_is_not_told(
+    app: MiniApp, picker: Picker, gateway: Gateway
+) -> None:
+    Store.objects.update(state=Store.State.SUSPENDED)
+    phone = signed_in(app, gateway)
+    batch = picker.batch(bill("UP-1"), bill("UP-2", payTime="yesterday"))
+
+    told = phone.post("batches", {"batch_no": batch.batch_no}).json()["lines"]
+
+    assert [one["verdict"] for one in told] == ["PARKED", "MALFORMED"]
+    assert {(one["reason"], one["message_zh"]) for one in told} == {("ASK_STAFF", "請就此交易向禮賓部查詢。")}
 
 
 def test_the_batch_of_another_member_is_refused(app: MiniApp, picker: Picker, gateway: Gateway) -> None:
