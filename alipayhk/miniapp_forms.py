@@ -63,8 +63,12 @@ def redemption(body: Mapping[str, object]) -> dict[str, Any]:
 
 
 def faulty(faults: Sequence[Fault]) -> dict[str, Any]:
-    """The first fault leads; all stand under `fields`."""
+    """The first fault leads; all stand under `fields`, but for those that nobody would read to the end."""
     messages = miniapp_words.MESSAGES
-    fields = [{"field": name, "code": code, **both(messages[code])} for name, code in faults]
+    told = faults[: miniapp_fields.MOST_FAULTS]
+    fields = [
+        {"field": name[: miniapp_fields.LONGEST_NAME], "code": code, **both(messages[code])}
+        for name, code in told
+    ]
     code = faults[0][1]
     return refusal(code, messages[code], fields=fields)

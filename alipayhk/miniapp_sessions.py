@@ -34,11 +34,16 @@ def begin(*, wallet_pass: Pass, credential: Credential, now: datetime) -> tuple[
 
 
 def holder_of(token: str, *, tag: str, now: datetime) -> MiniAppSession | None:
-    """The session that this token opens in this mall; a stranger's, an ended or another mall's opens none."""
+    """The session that this token opens in this mall; a stranger's, an ended or another mall's opens none.
+
+    Nor does any where the mall is suspended, or has a mini-app no longer.
+    """
     if not (LOOK.fullmatch(token) and scoping.is_searchable(tag)):
         return None
     found = MiniAppSession.objects.select_related("credential__mall", "wallet_pass__member")
-    here = found.filter(credential__mall__tag=tag, credential__mall__state=Mall.State.ACTIVE)
+    here = found.filter(credential__mall__tag=tag, credential__mall__state=Mall.State.ACTIVE).exclude(
+        credential__app_id=""
+    )
     return here.filter(token_hash=_digest(token), ended_at=None, expires_at__gt=now).first()
 
 

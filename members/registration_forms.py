@@ -17,6 +17,7 @@ HELP = {
     "consent_text_en": _("What a member agrees to before payments are shared. A changed text needs a new version."),
 }  # fmt: skip
 MOST_CHOICES = 50
+OWN_FIELDS = frozenset({"name", "phone", "email", "birth_month", "card_number", "supplied"})
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -53,6 +54,8 @@ class RegistrationFieldForm(BaseForm):
         code = str(self.cleaned_data["code"])
         if not _CODE.fullmatch(code):
             raise ValidationError(_("Small letters, digits and _ only, such as favorite_shop."))
+        if code in OWN_FIELDS:
+            raise ValidationError(_("The form asks for this already; choose another code."))
         return code
 
     def clean_choices(self) -> list[dict[str, str]]:

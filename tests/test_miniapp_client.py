@@ -251,7 +251,9 @@ def test_a_mall_without_a_bill_page_says_so(phone: Phone) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        None, {}, {"query": {}}, {"referrerInfo": {}}, {"referrerInfo": {"appId": "2102020000000001", "extraData": {}}},
+        None, {}, {"query": {}}, {"referrerInfo": {}},
+        {"referrerInfo": {"appId": "2102999999999999", "extraData": {"batchNo": "B9"}}},
+        {"referrerInfo": {"appId": "2102020000000001", "extraData": {}}},
         {"query": {"from": "poster"}}, {"referrerInfo": {"extraData": {"batchNo": ""}}},
         {"referrerInfo": {"extraData": {"batchNo": 2023032800090060}}}, {"referrerInfo": {"extraData": "no JSON"}},
     ],

@@ -186,7 +186,10 @@ const LoyaltyClient = (() => {
     async onShow(options) {
       const found = brought(options);
       if (!Object.keys(found).length) return null;
-      const { batch_key: key } = await this.setup();
+      const { batch_key: key, bill_page: page } = await this.setup();
+      const from = (options.referrerInfo || {}).appId;
+      // Another mini-app may open this one, and name a batch that the member never picked.
+      if (from && page && from !== page.app_id) return null;
       const number = key ? found[key] : "";
       if (typeof number !== "string" || !number || number === this.submitting) return null;
       return this._remembered().settled.includes(number) ? null : this.submitBatch(number);

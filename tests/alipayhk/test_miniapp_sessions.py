@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 
 from alipayhk import miniapp_sessions, tasks
-from alipayhk.models import MiniAppSession
+from alipayhk.models import Credential, MiniAppSession
 from pms import clock
 from tests import factories, screens
 from tests.alipayhk import mini_app
@@ -27,6 +27,15 @@ def test_only_the_digest_of_a_token_is_kept() -> None:
 
     assert app.token.removeprefix(miniapp_sessions.PREFIX) not in json.dumps(row, default=str)
     assert len(app.token) == 47
+
+
+def test_a_session_ends_with_its_mini_app() -> None:
+    app = mini_app.signed_in()
+    Credential.objects.update(app_id="")
+
+    found = miniapp_sessions.holder_of(app.token, tag=app.tag, now=clock.now())
+
+    assert found is None
 
 
 def test_two_sign_ins_are_two_sessions_with_their_own_time(settings: Any) -> None:

@@ -98,6 +98,7 @@ def test_a_question_can_be_taken_off(program: Program, manager: Client) -> None:
     ("question", "changes"),
     [
         ({"code": "Shop!"}, {}),
+        ({"code": "phone"}, {}),
         ({"code": "shop", "kind": "CHOICE"}, {}),
         ({"code": "shop", "choices": CHOICES}, {}),
         ({"code": "shop", "kind": "CHOICE", "choices": '["food"]'}, {}),
