@@ -60,14 +60,21 @@ class _Read:
     supplied: dict[str, object]
 
 
+def hold(*, wallet_pass: Pass) -> Pass:
+    """The pass as it is now, locked with its program to the end of the caller's block: it stays with its member."""
+    Program.objects.select_for_update(no_key=True).get(pk=wallet_pass.program_id)
+    return Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
+
+
 @atomic
 def register(*, wallet_pass: Pass, form: RegistrationForm, now: datetime) -> Member:
     """Keep what the member says; returns the member, who is another one if the form proved an earlier membership.
 
-    The answer does not tell whether somebody else has the phone, the e-mail or the card number.
+    The answer does not tell whether somebody else has the phone, the e-mail or the card number. Whoever lets a form
+    with a card number in has no purchase of the pass's member under way: see `hold`.
     """
-    program = Program.objects.select_for_update(no_key=True).get(pk=wallet_pass.program_id)
-    current = Member.objects.get(passes=wallet_pass.pk)
+    held = hold(wallet_pass=wallet_pass)
+    program, current = held.program, held.member
     read = _read(form, program, current)
     member = _claimed(program, current, read) or current
     if member != current:
@@ -178,7 +185,7 @@ def _claimed(program: Program, current: Member, read: _Read) -> Member | None:
     """The membership that the form proves to be the asker's, while the asker's own one is blank."""
     if not read.card_number or read.card_number == current.card_number or not _is_blank(current):
         return None
-    open_ones = Member.objects.select_for_update(of=("self",)).filter(
+    open_ones = Member.objects.select_for_update(of=("self",), no_key=True).filter(
         program=program, card_number=read.card_number, phone=read.phone, passes=None
     )
     return open_ones.exclude(state=Member.State.CLOSED).first()
