@@ -69,7 +69,8 @@ def test_a_payment_that_waited_for_a_registration_is_asked_again_and_earns_for_t
             paid.result(timeout=30)
     assert not Transaction.objects.exists()
 
-    again = payer.pays(10_000)
+    with atomic():
+        again = payer.pays(10_000)
 
     assert again.transaction.member == earlier
     assert again.points >= 100
