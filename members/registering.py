@@ -25,6 +25,10 @@ REQUIRED, UNREADABLE, TOO_LONG = "REQUIRED", "UNREADABLE", "TOO_LONG"
 NOT_OFFERED, UNKNOWN_FIELD, ALREADY_SET = "NOT_OFFERED", "UNKNOWN_FIELD", "ALREADY_SET"
 FAULTS = (REQUIRED, UNREADABLE, TOO_LONG, NOT_OFFERED, UNKNOWN_FIELD, ALREADY_SET)
 
+# What a form may write of a member.
+KEPT = ("name", "supplied", "birth_month", "registered_at", "phone", "phone_raw", "has_typed_phone", "email",
+        "typed_phone", "typed_email")  # fmt: skip
+
 Faults = list[tuple[str, str]]
 
 
@@ -210,16 +214,15 @@ def _keep(member: Member, read: _Read, *, now: datetime) -> Member:
     member.name, member.supplied = read.name, read.supplied
     member.birth_month = read.birth_month or member.birth_month
     member.registered_at = member.registered_at or now
+    member.typed_phone, member.typed_email = read.phone, read.email or member.typed_email
     phone, email = _news(member, "phone", read.phone), _news(member, "email", read.email)
     holder = _holder(member, phone=phone) or _holder(member, email=email)
     if phone and not member.phone and not _holder(member, phone=phone):
         member.phone = member.phone_raw = phone
-        phone = ""
+        phone, member.has_typed_phone = "", True
     if email and not member.email and not _holder(member, email=email):
         member.email, email = email, ""
-    member.save(
-        update_fields=["name", "supplied", "birth_month", "registered_at", "phone", "phone_raw", "email"]
-    )
+    member.save(update_fields=KEPT)
     if phone or email:
         _ask_staff(member, phone, email, held_by=holder, now=now)
     return member

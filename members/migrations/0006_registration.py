@@ -44,6 +44,21 @@ class Migration(migrations.Migration):
             field=models.JSONField(blank=True, db_default={}, default=dict, verbose_name='further answers'),
         ),
         migrations.AddField(
+            model_name='member',
+            name='has_typed_phone',
+            field=models.BooleanField(db_default=False, default=False, editable=False, verbose_name='phone typed by the member, not verified'),
+        ),
+        migrations.AddField(
+            model_name='member',
+            name='typed_email',
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=254, verbose_name='e-mail typed last'),
+        ),
+        migrations.AddField(
+            model_name='member',
+            name='typed_phone',
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=16, verbose_name='phone typed last'),
+        ),
+        migrations.AddField(
             model_name='program',
             name='consent_text_en',
             field=models.TextField(blank=True, db_default='', default='', verbose_name='consent text (English)'),
