@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
+from members.claim_models import MembershipClaim as MembershipClaim
 from members.registration_models import RegistrationField as RegistrationField
 from pms.models import Mall, MallGroup
 
