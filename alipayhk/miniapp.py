@@ -16,6 +16,7 @@ from alipayhk import client, messages, passes, token_calls, uploads, wallet_toke
 from alipayhk.models import Credential
 from alipayhk.token_payloads import Granted
 from alipayhk.uploads import Order, Told
+from loyalty.earning import purchases
 from loyalty.ledger import postings
 from members import enrollment, registering
 from members.models import Consent, Member, Pass, Program
@@ -95,6 +96,8 @@ def register(*, wallet_pass: Pass, form: RegistrationForm, now: datetime) -> Mem
 
     Raises registering.RegistrationRefused.
     """
+    if form.card_number:
+        purchases.hold_off(member_id=registering.hold(wallet_pass=wallet_pass).member_id)
     member = registering.register(wallet_pass=wallet_pass, form=form, now=now)
     account = postings.open_account(member=member, now=now)
     passes.show_anew(wallet_pass=wallet_pass, version=account.version)

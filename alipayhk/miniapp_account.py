@@ -27,14 +27,17 @@ def is_mall(tag: str) -> bool:
 
 
 def me(*, wallet_pass: Pass, now: datetime) -> dict[str, object]:
-    """The member's own card; phone and e-mail are masked, since a phone may lie about."""
+    """The member's own card; phone and e-mail are masked, since a phone may lie about.
+
+    They are those that the member typed last: what was kept of them would tell whether somebody else has them.
+    """
     member = wallet_pass.member
     consent = wallet_pass.consents.filter(ended_at=None).first()
     return {
         **member_account.summary(member=member, now=now),
         "name": member.name,
-        "phone": formats.masked_phone(member.phone),
-        "email": formats.masked_email(member.email),
+        "phone": formats.masked_phone(member.typed_phone or member.phone),
+        "email": formats.masked_email(member.typed_email or member.email),
         "is_registered": member.registered_at is not None,
         "auto_earn": consent is not None,
         "consent": {

@@ -41,6 +41,7 @@ from pms.strict_api import RequestRefused, StrictView
 
 alarm = logging.getLogger("loyalty.alarm")
 LONGEST_CURSOR = 200
+REGISTRATIONS_PER_MINUTE = 6
 TOKEN_NAMES = {"token", "access_token", "session", "authorization", "bearer"}
 
 
@@ -176,6 +177,8 @@ class Register(MemberView):
     def post(self, request: Request, tag: str) -> Response:
         form = miniapp_forms.registration(_body(request))
         card = self.session.wallet_pass
+        # By the card: sessions are had for the asking.
+        self.limit("register", str(card.pk), per_minute=REGISTRATIONS_PER_MINUTE)
         miniapp.register(wallet_pass=card, form=form, now=clock.now())
         # The card may be another member's now: one who was here before and had none.
         found = Pass.objects.select_related("program", "member__program").get(pk=card.pk)

@@ -10,6 +10,7 @@ from members.models import ContactChange, Member
 from pms.models import User
 
 log = logging.getLogger(__name__)
+KEPT = ("phone", "phone_raw", "has_typed_phone", "typed_phone", "email", "typed_email")
 
 
 class NotOpen(Exception):
@@ -33,10 +34,12 @@ def take_over(*, change: ContactChange, by: User) -> Member:
         if lookup.phone_of(change.phone) != change.phone:
             raise PhoneUnreadable(PhoneUnreadable.__doc__)
         member.phone = member.phone_raw = change.phone
-    member.email = change.email or member.email
+        member.has_typed_phone, member.typed_phone = False, ""
+    if change.email:
+        member.email, member.typed_email = change.email, ""
     try:
         with atomic():
-            member.save(update_fields=["phone", "phone_raw", "email"])
+            member.save(update_fields=KEPT)
     except IntegrityError as error:
         raise ContactTaken(ContactTaken.__doc__) from error
     return member

@@ -37,6 +37,7 @@ def join(*, mall: Mall, applicant: Applicant, evidence: str, asked_at: datetime,
         program=program, wallet=applicant.wallet, user_id=applicant.user_id
     ).first()
     if wallet_pass:
+        _verify_phone(wallet_pass.member, applicant, now=now)
         _keep_change(wallet_pass.member, applicant, now=now)
     else:
         wallet_pass = _issue(mall, program, applicant, now=now)
@@ -85,7 +86,7 @@ def _issue(mall: Mall, program: Program, applicant: Applicant, *, now: datetime)
 
 
 def _find_or_make_member(program: Program, applicant: Applicant, *, now: datetime) -> Member:
-    by_phone = _holder(program, phone=applicant.phone)
+    by_phone = _holder_by_right(program, applicant.phone, now=now)
     if by_phone and by_phone.state != Member.State.CLOSED and not by_phone.passes.exists():
         return by_phone
     # Wallets verify telephone numbers, not e-mail addresses: an address alone gives nobody another's points.
@@ -105,12 +106,37 @@ def _find_or_make_member(program: Program, applicant: Applicant, *, now: datetim
     return member
 
 
+def _holder_by_right(program: Program, phone: str, *, now: datetime) -> Member | None:
+    """Whose the phone is by a wallet's word; who has only typed it loses it, and staff hear of it."""
+    holder = _holder(program, phone=phone)
+    if holder is None or not holder.has_typed_phone:
+        return holder
+    holder.phone = holder.phone_raw = ""
+    holder.has_typed_phone = False
+    holder.save(update_fields=["phone", "phone_raw", "has_typed_phone"])
+    ContactChange.objects.get_or_create(
+        member=holder, phone=phone, email="", state=ContactChange.State.OPEN, defaults={"noticed_at": now}
+    )
+    return None
+
+
 def _holder(program: Program, **contact: str) -> Member | None:
     return Member.objects.filter(program=program, **contact).first() if all(contact.values()) else None
 
 
 def new_card_number() -> str:
     return str(10**15 + secrets.randbelow(9 * 10**15))
+
+
+def _verify_phone(member: Member, applicant: Applicant, *, now: datetime) -> None:
+    """A phone that was only typed gives way to the one that the wallet says."""
+    is_only_typed = member.has_typed_phone or (bool(member.typed_phone) and not member.phone)
+    if not applicant.phone or not is_only_typed:
+        return
+    if member.phone != applicant.phone and _holder_by_right(member.program, applicant.phone, now=now):
+        return
+    member.phone, member.phone_raw, member.has_typed_phone = applicant.phone, applicant.phone_raw, False
+    member.save(update_fields=["phone", "phone_raw", "has_typed_phone"])
 
 
 def _keep_change(member: Member, applicant: Applicant, *, now: datetime) -> None:

@@ -25,6 +25,7 @@ def who(request: HttpRequest, member: Member) -> Panel:
         (_("Name"), member.name or formats.NOTHING),
         (_("Card number"), formats.identifier(member.card_number)),
         (_("Phone"), phone(member, is_revealed)),
+        *([(_("Phone verified"), _("typed by the member, not verified"))] if member.has_typed_phone else []),
         (_("E-mail"), (member.email if is_revealed else formats.masked_email(member.email)) or formats.NOTHING),
         (_("Program"), formats.name_of(member.program)),
         (_("Joined"), formats.moment(member.joined_at)),

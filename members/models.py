@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
+from members.claim_models import MembershipClaim as MembershipClaim
 from members.registration_models import RegistrationField as RegistrationField
 from pms.models import Mall, MallGroup
 
@@ -149,7 +150,18 @@ class Member(models.Model):
     name = models.CharField(_("name"), max_length=128, blank=True)
     phone = models.CharField(_("phone"), max_length=16, blank=True)
     phone_raw = models.CharField(_("phone as received"), max_length=64, blank=True)
+    # A mini-app's form proves nothing: a number that a wallet has verified wins over it.
+    has_typed_phone = models.BooleanField(
+        _("phone typed by the member, not verified"), default=False, db_default=False, editable=False
+    )
     email = models.CharField(_("e-mail"), max_length=254, blank=True)
+    # What the member typed last, whether or not somebody else has it: the member is told these, and nothing else.
+    typed_phone = models.CharField(
+        _("phone typed last"), max_length=16, blank=True, default="", db_default="", editable=False
+    )
+    typed_email = models.CharField(
+        _("e-mail typed last"), max_length=254, blank=True, default="", db_default="", editable=False
+    )
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.ACTIVE)
     birth_month = models.PositiveSmallIntegerField(_("month of birth"), null=True, blank=True)
     joined_at = models.DateTimeField(_("joined"))

@@ -4,6 +4,7 @@ A form proves nothing: a phone, an e-mail or a membership of somebody else is ne
 knows both the card number and the phone of a membership that has no wallet card yet.
 """
 
+import logging
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import phonenumbers
 from django.db.models import Q
 from django.db.transaction import atomic
 
+from members import claims
 from members.models import Consent, ContactChange, Member, Pass, Program, RegistrationField
 
 LONGEST_NAME, LONGEST_EMAIL, LONGEST_ANSWER = 128, 254, 200
@@ -25,6 +27,11 @@ REQUIRED, UNREADABLE, TOO_LONG = "REQUIRED", "UNREADABLE", "TOO_LONG"
 NOT_OFFERED, UNKNOWN_FIELD, ALREADY_SET = "NOT_OFFERED", "UNKNOWN_FIELD", "ALREADY_SET"
 FAULTS = (REQUIRED, UNREADABLE, TOO_LONG, NOT_OFFERED, UNKNOWN_FIELD, ALREADY_SET)
 
+# What a form may write of a member.
+KEPT = ("name", "supplied", "birth_month", "registered_at", "phone", "phone_raw", "has_typed_phone", "email",
+        "typed_phone", "typed_email")  # fmt: skip
+
+alarm = logging.getLogger("loyalty.alarm")
 Faults = list[tuple[str, str]]
 
 
@@ -60,16 +67,23 @@ class _Read:
     supplied: dict[str, object]
 
 
+def hold(*, wallet_pass: Pass) -> Pass:
+    """The pass as it is now, locked with its program to the end of the caller's block: it stays with its member."""
+    Program.objects.select_for_update(no_key=True).get(pk=wallet_pass.program_id)
+    return Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
+
+
 @atomic
 def register(*, wallet_pass: Pass, form: RegistrationForm, now: datetime) -> Member:
     """Keep what the member says; returns the member, who is another one if the form proved an earlier membership.
 
-    The answer does not tell whether somebody else has the phone, the e-mail or the card number.
+    The answer does not tell whether somebody else has the phone, the e-mail or the card number. Whoever lets a form
+    with a card number in has no purchase of the pass's member under way: see `hold`.
     """
-    program = Program.objects.select_for_update(no_key=True).get(pk=wallet_pass.program_id)
-    current = Member.objects.get(passes=wallet_pass.pk)
+    held = hold(wallet_pass=wallet_pass)
+    program, current = held.program, held.member
     read = _read(form, program, current)
-    member = _claimed(program, current, read) or current
+    member = _claimed(held, read, now=now) or current
     if member != current:
         _move(wallet_pass, current, member)
     return _keep(member, read, now=now)
@@ -174,11 +188,24 @@ def _fault(asked: RegistrationField, value: object) -> str:
     return TOO_LONG if len(value) > LONGEST_ANSWER else ""
 
 
-def _claimed(program: Program, current: Member, read: _Read) -> Member | None:
-    """The membership that the form proves to be the asker's, while the asker's own one is blank."""
-    if not read.card_number or read.card_number == current.card_number or not _is_blank(current):
+def _claimed(held: Pass, read: _Read, *, now: datetime) -> Member | None:
+    """The membership that the form proves to be the asker's, while the asker's own one is blank.
+
+    After too many claims not even a right one is heeded: its phone is another's, so `_keep` asks staff.
+    """
+    current, card_number = held.member, read.card_number
+    if not card_number or card_number == current.card_number or not _is_blank(current):
         return None
-    open_ones = Member.objects.select_for_update(of=("self",)).filter(
+    is_open = claims.is_open(wallet_pass=held, card_number=card_number, now=now)
+    found = _proved(held.program, read) if is_open else None
+    claims.keep(
+        wallet_pass=held, by=current, card_number=card_number, moved_to=found, is_open=is_open, now=now
+    )
+    return found
+
+
+def _proved(program: Program, read: _Read) -> Member | None:
+    open_ones = Member.objects.select_for_update(of=("self",), no_key=True).filter(
         program=program, card_number=read.card_number, phone=read.phone, passes=None
     )
     return open_ones.exclude(state=Member.State.CLOSED).first()
@@ -201,18 +228,17 @@ def _move(wallet_pass: Pass, blank: Member, member: Member) -> None:
 
 def _keep(member: Member, read: _Read, *, now: datetime) -> Member:
     member.name, member.supplied = read.name, read.supplied
-    member.birth_month = read.birth_month or member.birth_month
+    member.birth_month = member.birth_month or read.birth_month
     member.registered_at = member.registered_at or now
+    member.typed_phone, member.typed_email = read.phone, read.email or member.typed_email
     phone, email = _news(member, "phone", read.phone), _news(member, "email", read.email)
     holder = _holder(member, phone=phone) or _holder(member, email=email)
     if phone and not member.phone and not _holder(member, phone=phone):
         member.phone = member.phone_raw = phone
-        phone = ""
+        phone, member.has_typed_phone = "", True
     if email and not member.email and not _holder(member, email=email):
         member.email, email = email, ""
-    member.save(
-        update_fields=["name", "supplied", "birth_month", "registered_at", "phone", "phone_raw", "email"]
-    )
+    member.save(update_fields=KEPT)
     if phone or email:
         _ask_staff(member, phone, email, held_by=holder, now=now)
     return member
@@ -229,7 +255,11 @@ def _holder(member: Member, **contact: str) -> Member | None:
 
 
 def _ask_staff(member: Member, phone: str, email: str, *, held_by: Member | None, now: datetime) -> None:
-    """What is known already, or somebody else's, is for people to judge."""
+    """What is known already, or somebody else's, is for people to judge; one form after the other is not."""
+    today = ContactChange.objects.filter(member=member, noticed_at__gt=now - claims.DAY)
+    if today.count() >= claims.LIMIT:
+        alarm.warning("member %d types ever other phones or e-mails; staff are not asked again", member.pk)
+        return
     ContactChange.objects.get_or_create(
         member=member,
         phone=phone,

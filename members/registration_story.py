@@ -1,12 +1,16 @@
 """What the pages of a program and of a member tell of the mini-app's registration."""
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from members.models import Member, Program, RegistrationField
+from members.models import Member, MembershipClaim, Program, RegistrationField
 from pms import formats, scoping, story
 from pms.story import Panel
+
+# The newest; guesses are few a day.
+SHOWN = 50
 
 
 @story.tells("members.program", 21)
@@ -55,6 +59,33 @@ def supplied(request: HttpRequest, member: Member) -> Panel | None:
         for code, value in sorted(member.supplied.items())
     ]
     return story.facts(_("Registration"), [(_("Registered"), formats.moment(member.registered_at)), *answers])
+
+
+@story.tells("members.member", 58)
+def claims(request: HttpRequest, member: Member) -> Panel | None:
+    """Who moved which wallet card by a form, and who tried: claims of this membership and by it."""
+    of_member = Q(moved_from=member) | Q(moved_to=member) | Q(card_number=member.card_number)
+    found = MembershipClaim.objects.filter(of_member, wallet_pass__program=member.program_id)
+    rows = [
+        [
+            formats.word(one.get_outcome_display()),
+            formats.identifier(one.card_number),
+            story.link(request, one.moved_from),
+            story.link(request, one.moved_to),
+            formats.identifier(one.wallet_pass.user_id),
+            formats.moment(one.claimed_at),
+        ]
+        for one in found.select_related("moved_from", "moved_to", "wallet_pass").order_by("-pk")[:SHOWN]
+    ]
+    headings = [
+        (_("Outcome"), ""),
+        (_("Claimed card number"), ""),
+        (_("Claimed by"), ""),
+        (_("Card moved to"), ""),
+        (_("Wallet user ID"), ""),
+        (_("Claimed"), ""),
+    ]
+    return story.table(_("Claims by card number and phone"), headings, rows, empty="") if rows else None
 
 
 def _asked(program: Program) -> list[RegistrationField]:

@@ -73,6 +73,7 @@ from members.models import (
     Consent,
     ContactChange,
     Member,
+    MembershipClaim,
     MemberTier,
     Pass,
     Program,
@@ -91,6 +92,7 @@ APPEND_ONLY = {
 MUTABLE = {
     *(User, MallGroup, Mall, Store, StoreMapping, MallStaff),
     *(Program, RegistrationField, Tier, Member, MemberTier, Pass, Consent, ContactChange),
+    MembershipClaim,
     *(PointAccount, PointLot, Redemption, RedemptionPart, ExpiryNotice),
     *(Rule, Transaction, NumberClaim, DuplicateCase, BacktestRun, CapUse, BudgetUse),
     *(SpotCheck, DailyMail, ReportRun),

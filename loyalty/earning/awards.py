@@ -24,18 +24,25 @@ from members.models import Member, Program
 
 
 class Overtaken(Exception):
-    """Another payment took the number of one of many in the same moment; the whole block is to be done again."""
+    """In the same moment another payment took the number of one of many, or a member was closed.
+
+    The whole block is to be done again.
+    """
 
 
 def earn(*, purchase: Purchase, now: datetime) -> Outcome:
-    """Record a new purchase and give what it deserves, or say what it waits for."""
+    """Record a new purchase and give what it deserves, or say what it waits for.
+
+    Raises `Overtaken` if its member was closed in the same moment.
+    """
     return earn_all([purchase], now=now)[0]
 
 
 def earn_all(asked: Sequence[Purchase], *, now: datetime, held: Held | None = None) -> list[Outcome]:
     """As `earn` for each in this order, in the same few statements; members' tiers are reviewed at the end.
 
-    Raises `Overtaken`, but never for one alone. `held` is for who has just asked which of their numbers others hold.
+    Raises `Overtaken`, for one alone only if its member was closed. `held` is for who has just asked which of their
+    numbers others hold.
     """
     pairs = list(zip(asked, _with_accounts(purchases.find_all(asked), now=now), strict=True))
     outcomes = [runs.waits(purchase, found) for purchase, found in pairs]
@@ -129,7 +136,10 @@ def _record_all(
     """All are judged and written together; what others hold a number of is lost, and gets nothing."""
     judged = runs.judge(pairs, now=now, held=held)
     foreseen = {one.found.transaction_id for one in judged if one.is_lost}
-    lost = transactions.write([_record(one) for one in judged], now=now)
+    try:
+        lost = transactions.write([_record(one) for one in judged], now=now)
+    except transactions.ClosedMeanwhile as error:
+        raise Overtaken from error
     if len(pairs) > 1 and lost - foreseen:
         raise Overtaken
     judged = [replace(one, is_lost=one.found.transaction_id in lost | foreseen) for one in judged]

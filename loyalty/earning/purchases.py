@@ -281,6 +281,15 @@ def _take_locks(asked: Sequence[Purchase], found: Sequence[Found]) -> None:
     postings.take_locks(account_ids={one.account_id for one in found if one.account_id})
 
 
+def hold_off(*, member_id: int) -> None:
+    """Wait for the earns of this member that are under way, and keep others waiting to the end of the caller's block.
+
+    For who is about to move the member's card to another: those that waited raise `awards.Overtaken`.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [MEMBER_LOCK, member_id % KEYS])
+
+
 def facts(purchase: Purchase, found: Found) -> Facts:
     return Facts(
         amount_cents=purchase.amount_cents,

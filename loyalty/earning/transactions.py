@@ -15,6 +15,7 @@ from django.db import connection
 from loyalty.earning import decisions, duplicates
 from loyalty.earning.decisions import Decision
 from loyalty.earning.purchases import Found, Purchase
+from members.models import Member
 from pms import columns
 
 # The award is written only if every number was free: whoever claims a number first has the purchase.
@@ -64,12 +65,19 @@ WITH purchase AS (
             rooms, lines, reasons, conditions)
     WHERE transaction_id NOT IN (SELECT id FROM lost)
 )
-SELECT id FROM lost
+SELECT id, false FROM lost
+UNION ALL
+SELECT member.id, true FROM members_member member WHERE member.state = 'CLOSED' AND member.id IN
+    (SELECT unnest(%(open_member_ids)s::bigint[]) LIMIT %(all)s)
 """
 # A sign that stands in no JSON: as elements of an array, all their quotation marks would have to be escaped one by one.
 BETWEEN = "\x1e"
 DOCUMENTS = ("facts", "versions", "rooms", "lines", "reasons")
 FIGURES = ("points", "pending_points", "counted_cents")
+
+
+class ClosedMeanwhile(Exception):
+    """A member was closed after the facts were read, and the card may be another's now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,11 +105,17 @@ class Record:
 
 
 def write(records: Sequence[Record], *, now: datetime) -> set[int]:
-    """Write all; returns the transactions one of whose numbers another transaction holds already."""
+    """Write all; returns the transactions one of whose numbers another transaction holds already.
+
+    Raises `ClosedMeanwhile`: this statement is read under the members' locks, so it sees what had them before.
+    """
     values = _purchases(records) | _claims(records) | _awards(records) | {"now": now, "all": columns.ALL}
     with connection.cursor() as cursor:
         cursor.execute(RECORD, values)
-        return {transaction_id for (transaction_id,) in cursor.fetchall()}
+        rows = cursor.fetchall()
+    if any(is_closed for _id, is_closed in rows):
+        raise ClosedMeanwhile(ClosedMeanwhile.__doc__)
+    return {transaction_id for transaction_id, _is_closed in rows}
 
 
 def _purchases(records: Sequence[Record]) -> dict[str, Any]:
@@ -113,6 +127,9 @@ def _purchases(records: Sequence[Record]) -> dict[str, Any]:
         "mall_ids": columns.numbers(found.store_mall_id or purchase.mall_id for purchase, found in pairs),
         "store_ids": columns.numbers(found.store_id for _purchase, found in pairs),
         "member_ids": columns.numbers(found.member_id for _purchase, found in pairs),
+        "open_member_ids": columns.numbers(
+            found.member_id for _purchase, found in pairs if found.member_state != Member.State.CLOSED
+        ),
         "pass_ids": columns.numbers(found.pass_id for _purchase, found in pairs),
         "channels": columns.texts(purchase.channel for purchase, _found in pairs),
         "amounts": columns.numbers(purchase.amount_cents for purchase, _found in pairs),

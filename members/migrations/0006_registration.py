@@ -28,6 +28,24 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'registration fields',
             },
         ),
+        migrations.CreateModel(
+            name='MembershipClaim',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('card_number', models.CharField(max_length=16, verbose_name='claimed card number')),
+                ('outcome', models.CharField(choices=[('MOVED', 'proved: the wallet card moved'), ('REFUSED', 'not proved'), ('TOO_MANY', 'too many claims: not looked at')], max_length=16, verbose_name='outcome')),
+                ('claimed_at', models.DateTimeField(verbose_name='claimed')),
+                ('moved_from', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims_made', to='members.member', verbose_name='claimed by')),
+                ('moved_to', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='claims_won', to='members.member', verbose_name='card moved to')),
+                ('wallet_pass', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='claims', to='members.pass', verbose_name='pass')),
+            ],
+            options={
+                'verbose_name': 'claim to a membership',
+                'verbose_name_plural': 'claims to memberships',
+                'indexes': [models.Index(fields=['card_number', 'claimed_at'], name='members_claim_of_card'), models.Index(fields=['wallet_pass', 'claimed_at'], name='members_claim_of_pass')],
+                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('moved_to__isnull', False), ('outcome', 'MOVED')), models.Q(models.Q(('outcome', 'MOVED'), _negated=True), ('moved_to', None)), _connector='OR'), name='members_membershipclaim_moved_names_to_whom')],
+            },
+        ),
         migrations.AddField(
             model_name='consent',
             name='ended_reason',
@@ -42,6 +60,21 @@ class Migration(migrations.Migration):
             model_name='member',
             name='supplied',
             field=models.JSONField(blank=True, db_default={}, default=dict, verbose_name='further answers'),
+        ),
+        migrations.AddField(
+            model_name='member',
+            name='has_typed_phone',
+            field=models.BooleanField(db_default=False, default=False, editable=False, verbose_name='phone typed by the member, not verified'),
+        ),
+        migrations.AddField(
+            model_name='member',
+            name='typed_email',
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=254, verbose_name='e-mail typed last'),
+        ),
+        migrations.AddField(
+            model_name='member',
+            name='typed_phone',
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=16, verbose_name='phone typed last'),
         ),
         migrations.AddField(
             model_name='program',

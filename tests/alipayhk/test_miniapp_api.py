@@ -288,6 +288,23 @@ def test_the_form_is_kept_and_told_back_masked(app: MiniApp) -> None:
     assert Member.objects.get(pk=app.member.pk).birth_month == 5
 
 
+def test_the_answer_is_the_same_whether_or_not_somebody_else_has_the_phone_and_the_e_mail(
+    app: MiniApp,
+) -> None:
+    Member.objects.filter(pk=app.member.pk).update(phone="", email="")
+    other = factories.MemberFactory.create(
+        program=app.member.program, phone="+85291234567", email="held@example.com"
+    )
+
+    held = app.post("register", {"name": "Chan", "phone": "91234567", "email": "held@example.com"}).json()
+    read = app.get("me").json()
+    Member.objects.filter(pk=other.pk).update(phone="", email="")
+    free = app.post("register", {"name": "Chan", "phone": "91234567", "email": "held@example.com"}).json()
+
+    assert held == read == free
+    assert held["phone"].endswith("4567") and held["email"]
+
+
 def test_the_form_that_proves_an_earlier_membership_shows_that_one(app: MiniApp) -> None:
     program = app.card.program
     earlier = factories.MemberFactory.create(program=program, phone="+85291234567", card_number="8" * 16)

@@ -10,6 +10,7 @@ from members.models import (
     Consent,
     ContactChange,
     Member,
+    MembershipClaim,
     MemberTier,
     Pass,
     Program,
@@ -79,6 +80,17 @@ class ContactChangeFactory(DjangoModelFactory[ContactChange]):
     member = factory.SubFactory(MemberFactory)
     phone = factory.Sequence(lambda n: f"+8529{n:07d}")
     noticed_at = MOMENT
+
+
+class MembershipClaimFactory(DjangoModelFactory[MembershipClaim]):
+    class Meta:
+        model = MembershipClaim
+
+    wallet_pass = factory.SubFactory(PassFactory)
+    moved_from = factory.SelfAttribute("wallet_pass.member")
+    card_number = factory.Sequence(lambda n: f"{7000000000000000 + n}")
+    outcome = MembershipClaim.Outcome.REFUSED
+    claimed_at = MOMENT
 
 
 class RegistrationFieldFactory(DjangoModelFactory[RegistrationField]):

@@ -10,6 +10,7 @@ from tests.factories import (
     ConsentFactory,
     ContactChangeFactory,
     MemberFactory,
+    MembershipClaimFactory,
     MemberTierFactory,
     PassFactory,
     ProgramFactory,
@@ -104,6 +105,10 @@ def tier_that_ends_early() -> object:
         ("members_consent_one_open_per_pass", second_open_consent),
         ("members_consent_ends_after_it_began", consent_that_ends_early),
         ("members_consent_only_an_end_has_a_reason", lambda: ConsentFactory.create(ended_reason="MEMBER")),
+        (
+            "members_membershipclaim_moved_names_to_whom",
+            lambda: MembershipClaimFactory.create(outcome="MOVED"),
+        ),
         ("members_contactchange_open_once", same_contact_change),
         ("members_registrationfield_one_per_code", same_question),
         (

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from members import enrollment
+from members import enrollment, registering
 from members.enrollment import Applicant, ContactTaken
 from members.models import Consent, ContactChange, Member, Pass
+from members.registering import RegistrationForm
 from pms.models import Mall
 from tests import factories
 
@@ -184,3 +185,45 @@ def test_card_numbers_are_sixteen_digits_that_nobody_can_guess() -> None:
 
     assert len(numbers) == 1000
     assert all(len(number) == 16 and number.isdigit() for number in numbers)
+
+
+def typing(mall: Mall, user_id: str, phone: str = "98765432") -> Member:
+    """Somebody who came by a mini-app and typed a phone there."""
+    card, _ = enrollment.enter(mall=mall, wallet="ALIPAYHK", user_id=user_id, now=NOW)
+    form = RegistrationForm(name="Wong", phone=phone)
+    return registering.register(wallet_pass=card, form=form, now=NOW)
+
+
+def test_a_phone_that_a_wallet_has_verified_is_taken_from_somebody_who_only_typed_it(mall: Mall) -> None:
+    squatter = typing(mall, "2160120037000001")
+
+    owner = join(mall).member
+
+    squatter.refresh_from_db()
+    assert (owner.phone, owner.has_typed_phone) == ("+85298765432", False)
+    assert (squatter.phone, squatter.phone_raw, squatter.has_typed_phone) == ("", "", False)
+    assert squatter.typed_phone == "+85298765432"
+    change = ContactChange.objects.get()
+    assert (change.member, change.phone, change.state) == (squatter, "+85298765432", "OPEN")
+
+
+@pytest.mark.parametrize("typed", ["98765432", "61234567"])
+def test_a_members_own_typed_phone_gives_way_to_the_one_the_wallet_says(mall: Mall, typed: str) -> None:
+    typing(mall, "2160120037098191", typed)
+
+    member = join(mall, "2160120037098191").member
+
+    assert (member.phone, member.has_typed_phone) == ("+85298765432", False)
+    assert not ContactChange.objects.exists()
+
+
+def test_a_verified_phone_is_not_taken_by_another_wallets_word(mall: Mall) -> None:
+    first = join(mall).member
+
+    typing(mall, "2160120037000001", "61234567")
+    second = join(mall, "2160120037000001").member
+
+    first.refresh_from_db()
+    assert first.phone == "+85298765432"
+    assert (second.phone, second.has_typed_phone) == ("+85261234567", True)
+    assert ContactChange.objects.get().member == second

@@ -1,11 +1,14 @@
 """The registration form: what is refused by the field, what waits for staff, and the one proof that links."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from members import enrollment, registering
-from members.models import Consent, ContactChange, Member, Pass, RegistrationField
+from members.models import Consent, ContactChange, Member, MembershipClaim, Pass, RegistrationField
 from members.registering import RegistrationForm, RegistrationRefused
 from tests import factories
 
@@ -177,3 +180,86 @@ def test_a_question_is_called_by_both_of_its_labels(wallet_pass: Pass) -> None:
     asked = RegistrationField.objects.get(code="wish")
 
     assert asked.label_en in str(asked) and asked.label_zh in str(asked)
+
+
+def claim(wallet_pass: Pass, earlier: Member, phone: str = "", *, days: int = 0) -> Member:
+    """With a wrong phone unless it is said, so many days later."""
+    wrong = f"+852612{MembershipClaim.objects.count():05d}"
+    typed = form(phone=phone or wrong, card_number=earlier.card_number)
+    return registering.register(
+        wallet_pass=wallet_pass, form=typed, now=NOW + timedelta(days=days, minutes=1)
+    )
+
+
+def test_after_five_wrong_phones_in_a_day_a_card_claims_nothing_and_the_right_one_waits_for_staff(
+    wallet_pass: Pass,
+) -> None:
+    earlier = factories.MemberFactory.create(program=wallet_pass.program, phone="+85261234567")
+    for _ in range(5):
+        claim(wallet_pass, earlier)
+
+    sixth = claim(wallet_pass, earlier, "+85261234567")
+
+    assert sixth == wallet_pass.member and not earlier.passes.exists()
+    assert ContactChange.objects.get(phone="+85261234567").held_by == earlier
+    newest = MembershipClaim.objects.latest("pk")
+    assert (newest.outcome, newest.moved_to) == ("TOO_MANY", None)
+    assert claim(wallet_pass, earlier, "+85261234567", days=1) == earlier
+
+
+def test_many_cards_together_have_five_guesses_at_one_membership_and_others_are_open_still(
+    wallet_pass: Pass,
+) -> None:
+    program, mall = wallet_pass.program, wallet_pass.mall
+    earlier, other = factories.MemberFactory.create_batch(2, program=program)
+    Member.objects.filter(pk=earlier.pk).update(phone="+85261234567")
+    Member.objects.filter(pk=other.pk).update(phone="+85261234568")
+    cards = [
+        enrollment.enter(mall=mall, wallet="ALIPAYHK", user_id=f"21601200370{n}", now=NOW)[0]
+        for n in range(5)
+    ]
+    for card in cards:
+        claim(card, earlier)
+
+    assert claim(wallet_pass, earlier, "+85261234567") == wallet_pass.member
+    assert claim(wallet_pass, other, "+85261234568") == other
+
+
+def test_who_moved_which_card_is_kept(wallet_pass: Pass) -> None:
+    earlier = factories.MemberFactory.create(program=wallet_pass.program, phone="+85261234567", birth_month=5)
+    blank = wallet_pass.member
+
+    register(wallet_pass, card_number=earlier.card_number, birth_month=6)
+
+    kept = MembershipClaim.objects.get()
+    assert (kept.outcome, kept.moved_from, kept.moved_to) == ("MOVED", blank, earlier)
+    assert (kept.wallet_pass, kept.card_number, kept.claimed_at) == (wallet_pass, earlier.card_number, NOW)
+    earlier.refresh_from_db()
+    assert earlier.birth_month == 5
+
+
+def test_a_form_asks_staff_five_times_a_day_at_most(wallet_pass: Pass) -> None:
+    for last in range(8):
+        register(wallet_pass, phone=f"6999999{last}")
+
+    assert ContactChange.objects.count() == 5
+
+
+def test_staff_see_who_moved_which_card_and_that_a_phone_was_only_typed(
+    wallet_pass: Pass, client: Client
+) -> None:
+    blank = register(wallet_pass)
+    typed = _page(client, blank)
+    earlier = factories.MemberFactory.create(program=wallet_pass.program, phone="+85261234568")
+
+    claim(wallet_pass, earlier, "+85261234568")
+    moved = _page(client, earlier)
+
+    assert "typed by the member, not verified" in typed
+    assert "Proved: the wallet card moved" in moved
+    assert blank.card_number in moved and "not verified" not in moved
+
+
+def _page(client: Client, member: Member) -> str:
+    client.force_login(factories.UserFactory.create(is_superuser=True, is_staff=True))
+    return client.get(reverse("admin:members_member_change", args=[member.pk])).content.decode()
