@@ -143,7 +143,7 @@ def _open_consent(wallet_pass: Pass, *, evidence: str, asked_at: datetime, now: 
 @atomic
 def give_consent(*, wallet_pass: Pass, text_version: str, evidence: str, now: datetime) -> Consent:
     """The member agrees to this text; agreeing to a newer one begins another interval at the end of the last."""
-    Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
+    wallet_pass = _locked(wallet_pass)
     known = Consent.objects.filter(wallet_pass=wallet_pass, ended_at=None).first()
     if known and text_version in ("", known.text_version):
         return known
@@ -181,6 +181,11 @@ def withdraw(*, wallet_pass: Pass, now: datetime, reason: str = Consent.EndedRea
     if consent:
         _end(consent, reason=reason, now=now)
     return consent
+
+
+def _locked(wallet_pass: Pass) -> Pass:
+    """The pass as it is now: meanwhile it may have become another member's. Whoever changes consent queues here."""
+    return Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
 
 
 def _end(consent: Consent, *, reason: str, now: datetime) -> None:

@@ -67,6 +67,8 @@ def register(*, wallet_pass: Pass, form: RegistrationForm, now: datetime) -> Mem
     The answer does not tell whether somebody else has the phone, the e-mail or the card number.
     """
     program = Program.objects.select_for_update(no_key=True).get(pk=wallet_pass.program_id)
+    # What an upload or a consent is writing for the member now must be seen before the card may pass to another.
+    Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
     current = Member.objects.get(passes=wallet_pass.pk)
     read = _read(form, program, current)
     member = _claimed(program, current, read) or current
