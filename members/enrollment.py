@@ -165,6 +165,7 @@ def heed_authorization(*, wallet_pass: Pass, text_version: str, evidence: str, n
     A consent that somebody withdrew stays withdrawn until the member gives it anew: wallets remember what was
     authorized once, and say so at every sign-in.
     """
+    wallet_pass = _locked(wallet_pass)
     last = Consent.objects.filter(wallet_pass=wallet_pass).order_by("-began_at", "-pk").first()
     if last and last.ended_at is None:
         return True
@@ -177,6 +178,7 @@ def heed_authorization(*, wallet_pass: Pass, text_version: str, evidence: str, n
 @atomic
 def withdraw(*, wallet_pass: Pass, now: datetime, reason: str = Consent.EndedReason.MEMBER) -> Consent | None:
     """End the consent in force; payments made later earn nothing. None when none was in force."""
+    wallet_pass = _locked(wallet_pass)
     consent = Consent.objects.select_for_update().filter(wallet_pass=wallet_pass, ended_at=None).first()
     if consent:
         _end(consent, reason=reason, now=now)

@@ -18,7 +18,9 @@ from tests.databases import Database
 
 pytestmark = pytest.mark.timeout(120)
 NOW = factories.MOMENT
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -71,3 +73,24 @@ def test_a_card_whose_member_is_just_getting_a_payment_does_not_pass_to_another(
         factories.TransactionFactory.create(member=wallet_pass.member)
 
     assert told.result() == wallet_pass.member == Pass.objects.get(pk=wallet_pass.pk).member != earlier
+
+
+def test_who_withdraws_while_a_newer_text_is_agreed_to_ends_that_one(wallet_pass: Pass) -> None:
+    agree(wallet_pass, "1")
+
+    with meanwhile(lambda: enrollment.withdraw(wallet_pass=wallet_pass, now=NOW)):
+        agree(wallet_pass, "2")
+
+    assert not Consent.objects.filter(ended_at=None).exists()
+    assert Consent.objects.get(text_version="2").ended_reason == "MEMBER"
+
+
+def test_a_sign_in_does_not_reopen_what_the_member_is_just_withdrawing(wallet_pass: Pass) -> None:
+    sign_in: dict[str, Any] = {"text_version": "1", "evidence": "sign-in", "now": NOW}
+
+    with meanwhile(lambda: enrollment.heed_authorization(wallet_pass=wallet_pass, **sign_in)) as told:
+        agree(wallet_pass, "1")
+        enrollment.withdraw(wallet_pass=wallet_pass, now=NOW)
+
+    assert told.result() is False
+    assert not Consent.objects.filter(ended_at=None).exists()
