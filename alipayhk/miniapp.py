@@ -122,7 +122,7 @@ def _admit(
     wallet_pass, is_new = enrollment.enter(
         mall=credential.mall, wallet=messages.WALLET, user_id=granted.user_id, now=now
     )
-    if wallet_pass.member.state == Member.State.CLOSED:
+    if wallet_pass.member.state != Member.State.ACTIVE or wallet_pass.state == Pass.State.CLOSED:
         raise SignInRefused("MEMBER_CLOSED")
     if is_new:
         postings.open_account(member=wallet_pass.member, now=now)

@@ -156,7 +156,6 @@ class SignIn(PublicView):
             credential=credential, auth_code=asked["auth_code"], scopes=asked["scopes"], now=now
         )
         card = signed.wallet_pass
-        _check_state(card)
         session, token = miniapp_sessions.begin(wallet_pass=card, credential=credential, now=now)
         return Response({
             "token": token,

@@ -126,9 +126,16 @@ def test_a_member_of_the_brand_channel_is_known_by_the_same_user(visitor: Visito
     assert (signed_in.wallet_pass, signed_in.is_new) == (known, False)
 
 
-def test_a_closed_member_is_not_signed_in(visitor: Visitor) -> None:
-    wallet_pass = visitor.signs_in().wallet_pass
-    Member.objects.filter(pk=wallet_pass.member_id).update(state=Member.State.CLOSED)
+@pytest.mark.parametrize(
+    ("model", "state"),
+    [(Member, Member.State.CLOSED), (Member, Member.State.SUSPENDED), (Pass, Pass.State.CLOSED)],
+)
+def test_a_closed_or_suspended_member_is_not_signed_in_and_nothing_is_kept(
+    visitor: Visitor, model: type[Member | Pass], state: str
+) -> None:
+    wallet_pass = visitor.signs_in([BASE]).wallet_pass
+    pk = wallet_pass.member_id if model is Member else wallet_pass.pk
+    model._default_manager.filter(pk=pk).update(state=state)
 
     with refuses("MEMBER_CLOSED"):
         visitor.signs_in()
