@@ -202,7 +202,7 @@ def _paths() -> dict[str, Schema]:
         "setup": {"get": _call("What the mini-app needs to know", "Setup", public=True)},
         "sign-in": {
             "post": _call("Sign in by the auth code", "Session", takes="SignIn", public=True,
-                          also=wallet | {"403": "AlipayHK or the mall refuses this person", "503": "AlipayHK is away"})
+                          also=wallet | {"403": "AlipayHK or the mall refuses this person", "503": "Busy, or AlipayHK is away; nothing was changed"})
         },
         "me": {"get": _call("The member's card", "Me")},
         "me/transactions": {

@@ -1,12 +1,13 @@
 """The mini-app's API against the simulated AlipayHK: sign-in by its codes, batches by its tokens, and their faults."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from alipayhk import miniapp_sessions
+from alipayhk import bulkhead, miniapp_sessions
 from alipayhk.models import MiniAppSession
 from members import enrollment
 from members.models import Consent, Member, Pass
@@ -140,6 +141,24 @@ def test_who_is_suspended_or_closed_gets_no_session(app: MiniApp, gateway: Gatew
 
     assert code_of(answer) == (403, "MEMBER_CLOSED")
     assert not MiniAppSession.objects.exists()
+
+
+def test_while_many_wait_for_alipayhk_the_next_is_asked_to_try_again_and_other_calls_have_threads(
+    app: MiniApp, gateway: Gateway, settings: Any
+) -> None:
+    phone, code = signed_in(app, gateway), code_for(app, gateway, NEWCOMER)
+    asked = len(gateway.twin.ring.listing(direction="IN"))
+
+    with ExitStack() as waiting:
+        for _ in range(settings.MINIAPP_WAITING_THREADS):
+            waiting.enter_context(bulkhead.place())
+        with changes.only():
+            answers = [sign_in(app, code), phone.post("batches", {"batch_no": "B-1"})]
+        me = phone.get("me")
+
+    assert [code_of(one) for one in answers] == [(503, "BUSY")] * 2
+    assert len(gateway.twin.ring.listing(direction="IN")) == asked
+    assert (me.status_code, sign_in(app, code).status_code) == (200, 200)
 
 
 def test_sign_ins_of_one_address_are_counted_by_mall(app: MiniApp, settings: Any) -> None:
