@@ -157,7 +157,11 @@ class SignIn(PublicView):
         now = clock.now()
         with bulkhead.place():
             signed = miniapp.sign_in(
-                credential=credential, auth_code=asked["auth_code"], scopes=asked["scopes"], now=now
+                credential=credential,
+                auth_code=asked["auth_code"],
+                scopes=asked["scopes"],
+                text_version=asked["text_version"],
+                now=now,
             )
         card = signed.wallet_pass
         session, token = miniapp_sessions.begin(wallet_pass=card, credential=credential, now=now)

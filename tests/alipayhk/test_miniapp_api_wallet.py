@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from alipayhk import bulkhead, miniapp_sessions
 from alipayhk.models import MiniAppSession
 from members import enrollment
-from members.models import Consent, Member, Pass
+from members.models import Consent, Member, Pass, Program
 from pms import clock
 from tests import factories
 from tests.alipayhk import changes, mini_app
@@ -61,6 +61,15 @@ def test_a_newcomer_signs_in_and_is_a_member_with_a_card_and_consent(app: MiniAp
     card = Pass.objects.get(user_id=NEWCOMER)
     assert (card.member.card_number, card.state) == (told["member"]["card_number"], "WAITING")
     assert not [one for one in gateway.twin.authorizations._tokens if one in answer.text]
+
+
+def test_a_sign_in_hands_over_which_text_the_member_was_shown(app: MiniApp, gateway: Gateway) -> None:
+    Program.objects.update(consent_text_version="2", consent_text_en="Share.", consent_text_zh="分享。")
+    words = {"auth_code": code_for(app, gateway, NEWCOMER), "scopes": BOTH}
+
+    told = app.post("sign-in", words | {"text_version": "1"}).json()
+
+    assert (told["auto_earn"], told["member"]["consent"]["is_given"]) == (False, False)
 
 
 def test_signing_in_without_the_bill_scope_is_a_member_without_auto_earn(
