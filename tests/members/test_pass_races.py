@@ -1,4 +1,4 @@
-"""What one request changes about a card while another waits for it: the second one decides on what the first one left."""
+"""What one request changes about a card while another waits for it: the second decides on what the first one left."""
 
 import time
 from collections.abc import Callable, Iterator
