@@ -26,6 +26,8 @@ alarm = logging.getLogger("loyalty.alarm")
 
 BILL_SCOPE = "SCOPE_USER_BILL"
 EVIDENCE = "mini-app sign-in"
+# Where the mini-app does not say which text it showed, AlipayHK's own question is all that the member answered.
+AUTHORIZATION = "AlipayHK's authorization of SCOPE_USER_BILL, mini-app sign-in"
 _AUTH_CODE = re.compile(r"[!-~]{1,512}")
 # AlipayHK's codes for what the member can mend, in ours; any other is a matter of configuration.
 REFUSALS = {
@@ -55,9 +57,18 @@ class SignedIn:
     auto_earn: bool
 
 
-def sign_in(*, credential: Credential, auth_code: str, scopes: Collection[str], now: datetime) -> SignedIn:
+def sign_in(
+    *,
+    credential: Credential,
+    auth_code: str,
+    scopes: Collection[str],
+    now: datetime,
+    text_version: str | None = None,
+) -> SignedIn:
     """Exchange the code of `my.getAuthCode`; `scopes` are those the user granted.
 
+    `text_version` is the consent text that the member was shown, None if the mini-app does not say; one that is not
+    in force any longer opens no consent.
     Raises SignInRefused: MINI_APP_OFF, AUTH_CODE_INVALID, AUTH_CODE_EXPIRED, USER_REFUSED, MEMBER_CLOSED,
     ALIPAYHK_AWAY or ALIPAYHK_REFUSED. Must not run inside the caller's atomic block.
     """
@@ -67,7 +78,7 @@ def sign_in(*, credential: Credential, auth_code: str, scopes: Collection[str], 
     if not _AUTH_CODE.fullmatch(auth_code):
         raise SignInRefused("AUTH_CODE_INVALID")
     granted = _ask(credential, auth_code, now=now)
-    return _admit(credential, program, granted, has_bill_scope=BILL_SCOPE in scopes, now=now)
+    return _admit(credential, granted, text_version, has_bill_scope=BILL_SCOPE in scopes, now=now)
 
 
 def submit_batch(
@@ -120,12 +131,12 @@ def _ask(credential: Credential, auth_code: str, *, now: datetime) -> Granted:
 
 @atomic
 def _admit(
-    credential: Credential, program: Program, granted: Granted, *, has_bill_scope: bool, now: datetime
+    credential: Credential, granted: Granted, shown: str | None, *, has_bill_scope: bool, now: datetime
 ) -> SignedIn:
     wallet_pass, is_new = enrollment.enter(
         mall=credential.mall, wallet=messages.WALLET, user_id=granted.user_id, now=now
     )
-    if wallet_pass.member.state == Member.State.CLOSED:
+    if wallet_pass.member.state != Member.State.ACTIVE or wallet_pass.state == Pass.State.CLOSED:
         raise SignInRefused("MEMBER_CLOSED")
     if is_new:
         postings.open_account(member=wallet_pass.member, now=now)
@@ -139,15 +150,19 @@ def _admit(
     return SignedIn(
         wallet_pass=wallet_pass,
         is_new=is_new,
-        auto_earn=_auto_earn(wallet_pass, program, has_bill_scope=has_bill_scope, now=now),
+        auto_earn=_auto_earn(wallet_pass, shown, has_bill_scope=has_bill_scope, now=now),
     )
 
 
-def _auto_earn(wallet_pass: Pass, program: Program, *, has_bill_scope: bool, now: datetime) -> bool:
-    if not has_bill_scope:
+def _auto_earn(wallet_pass: Pass, shown: str | None, *, has_bill_scope: bool, now: datetime) -> bool:
+    in_force = wallet_pass.program.consent_text_version
+    if not has_bill_scope or (in_force and shown not in (None, in_force)):
         return Consent.objects.filter(wallet_pass=wallet_pass, ended_at=None).exists()
     return enrollment.heed_authorization(
-        wallet_pass=wallet_pass, text_version=program.consent_text_version, evidence=EVIDENCE, now=now
+        wallet_pass=wallet_pass,
+        text_version=in_force if shown else "",
+        evidence=AUTHORIZATION if shown is None else EVIDENCE,
+        now=now,
     )
 
 

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from alipayhk import (
     authentication,
+    bulkhead,
     miniapp,
     miniapp_account,
     miniapp_batches,
@@ -89,6 +90,8 @@ class MiniAppView(StrictView):
             return Response(_refused_redemption(exc), status=404 if exc.code == UNKNOWN_CODE else 409)
         if isinstance(exc, SignInRefused | BatchRefused):
             return Response(self.error(exc.code), status=miniapp_words.STATUSES[exc.code])
+        if isinstance(exc, bulkhead.Full):
+            return Response(self.error("BUSY"), status=503)
         if isinstance(exc, APIException | OperationalError):
             return super().handle_exception(exc)
         alarm.error("the mini-app's API failed: %s", type(exc).__name__, exc_info=exc)
@@ -153,11 +156,15 @@ class SignIn(PublicView):
         credential = self.credential(request, tag, what="sign-in")
         asked = miniapp_forms.sign_in(_body(request))
         now = clock.now()
-        signed = miniapp.sign_in(
-            credential=credential, auth_code=asked["auth_code"], scopes=asked["scopes"], now=now
-        )
+        with bulkhead.place():
+            signed = miniapp.sign_in(
+                credential=credential,
+                auth_code=asked["auth_code"],
+                scopes=asked["scopes"],
+                text_version=asked["text_version"],
+                now=now,
+            )
         card = signed.wallet_pass
-        _check_state(card)
         session, token = miniapp_sessions.begin(wallet_pass=card, credential=credential, now=now)
         return Response({
             "token": token,
@@ -216,7 +223,8 @@ class Consent(MemberView):
 class Batches(MemberView):
     def post(self, request: Request, tag: str) -> Response:
         number = miniapp_forms.batch(_body(request))
-        told = miniapp_batches.submit(session=self.session, number=number, now=clock.now())
+        with bulkhead.place():
+            told = miniapp_batches.submit(session=self.session, number=number, now=clock.now())
         return Response(told)
 
 

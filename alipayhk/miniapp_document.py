@@ -108,7 +108,17 @@ REDEMPTION = thing(
 SCHEMAS: dict[str, Schema] = {
     "Setup": SETUP,
     "SignIn": {
-        **thing(auth_code={**TEXT, "pattern": "^[!-~]{1,512}$"}, scopes={**listed(TEXT), "maxItems": 10}),
+        "type": "object",
+        "properties": {
+            "auth_code": {**TEXT, "pattern": "^[!-~]{1,512}$"},
+            "scopes": {**listed(TEXT), "maxItems": 10},
+            "text_version": {
+                "type": ["string", "null"],
+                "maxLength": 32,
+                "description": "Of the consent text that was shown; one that is not in force opens no consent",
+            },
+        },
+        "required": ["auth_code", "scopes"],
         "additionalProperties": False,
     },
     "Session": thing(token=TEXT, expires_at=MOMENT, is_new=TRUTH, auto_earn=TRUTH, member=ref("Me")),
@@ -202,7 +212,7 @@ def _paths() -> dict[str, Schema]:
         "setup": {"get": _call("What the mini-app needs to know", "Setup", public=True)},
         "sign-in": {
             "post": _call("Sign in by the auth code", "Session", takes="SignIn", public=True,
-                          also=wallet | {"403": "AlipayHK or the mall refuses this person", "503": "AlipayHK is away"})
+                          also=wallet | {"403": "AlipayHK or the mall refuses this person", "503": SESSION["503"]})
         },
         "me": {"get": _call("The member's card", "Me")},
         "me/transactions": {

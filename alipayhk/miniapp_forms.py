@@ -14,6 +14,7 @@ VISIBLE = "[!-~]"
 SIGN_IN: dict[str, Reader] = {
     "auth_code": miniapp_fields.word(f"{VISIBLE}{{1,512}}"),
     "scopes": miniapp_fields.texts(most=10, longest=64),
+    "text_version": miniapp_fields.text(32),
 }
 REGISTRATION: dict[str, Reader] = {
     "name": miniapp_fields.text(LONGEST_TEXT),

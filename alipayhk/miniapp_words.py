@@ -7,6 +7,7 @@ MESSAGES: dict[str, Promise] = {
     "SESSION_INVALID": _("You are not signed in any more. Please sign in again."),
     "TOKEN_IN_URL": _("A token belongs in the Authorization header, never in an address."),
     "TOO_MANY_REQUESTS": _("Too many requests. Please wait a minute."),
+    "BUSY": _("Many members are being served at this moment. Nothing was changed; please try again."),
     "MEMBER_CLOSED": _("The membership is closed or suspended."),
     "CURSOR_UNREADABLE": _("This page of the history cannot be found. Please start from the newest."),
     "MINI_APP_OFF": _("This mall is not open to its mini-app."),

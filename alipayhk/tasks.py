@@ -178,4 +178,4 @@ def confirm_every_mall() -> None:
 @shared_task(name="alipayhk.tasks.renew_authorizations")  # type: ignore[untyped-decorator]
 def renew_authorizations() -> None:
     """Keep the authorizations of mini-apps from lapsing, and learn which were taken back."""
-    wallet_tokens.renew_ending(now=clock.now())
+    wallet_tokens.renew_ending(clock=clock.now)

@@ -256,8 +256,11 @@ def _untaken(line: Line, notice: BillNotice, verdict: Verdict, code: str) -> Tol
 def _take(
     line: Line, notice: BillNotice, wallet_pass: Pass, credential: Credential, *, now: datetime
 ) -> Told:
-    """One upload of a member at a time, so that the second of two sees what the first has recorded."""
-    Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
+    """One upload of a member at a time, so that the second of two sees what the first has recorded.
+
+    Whose card it is counts now: it may have passed to another member while AlipayHK was asked.
+    """
+    wallet_pass = Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
     purchase = _purchase(notice, wallet_pass, credential, now=now)
     known = _recorded(notice, purchase, wallet_pass)
     if known:

@@ -6,6 +6,7 @@ authorization that was refused for good ends the consent too: nothing else tells
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -27,6 +28,9 @@ State = WalletToken.State
 # A token this near its end is exchanged before it is used.
 EARLY = timedelta(minutes=2)
 LAPSES_SOON = timedelta(days=7)
+RENEWING_AT_MOST = timedelta(hours=3)
+# AlipayHK is asked no further with a credential that it did not take so often: it is not one member's token then.
+MISSES_IN_ROW = 3
 NONE_KEPT, TOO_OLD, SEALED_OFF = "NO_AUTHORIZATION", "AUTHORIZATION_EXPIRED", "TOKEN_UNREADABLE"
 SUPERSEDED = "USED_REFRESH_TOKEN"
 # The user, or AlipayHK for the user, took it back. Other refusals are a matter of configuration.
@@ -102,27 +106,45 @@ def refresh_after_expiry(*, wallet_pass: Pass, credential: Credential, refused: 
     return _exchanged(token, credential, is_stale=is_refused, is_refused=True, now=now)
 
 
-def renew_ending(*, now: datetime, most: int = 500) -> int:
+def renew_ending(*, clock: Callable[[], datetime], longest: timedelta = RENEWING_AT_MOST) -> int:
     """Exchange the refresh tokens that would lapse soon, so that members need not sign in for that; returns how many.
 
-    Also tells whose authorization was taken back meanwhile. Ends when AlipayHK cannot be asked; the next night goes on.
+    Also tells whose authorization was taken back meanwhile. Each is asked for once a night, those that lapse first
+    before the others; a credential that AlipayHK cannot be asked with costs no other mall its turn. What the time did
+    not suffice for is left to the next night.
     """
-    ending = WalletToken.objects.filter(
+    until, renewed = clock() + longest, 0
+    missed: Counter[int] = Counter()
+    for token_id, credential_id in _lapsing(clock()):
+        if clock() >= until:
+            alarm.warning("the night was too short to renew all authorizations")
+            break
+        if missed[credential_id] >= MISSES_IN_ROW:
+            continue
+        try:
+            renewed += _renew(token_id, now=clock())
+            missed[credential_id] = 0
+        except TokenUnavailable as error:
+            missed[credential_id] += 1
+            log.info("authorization %d is not renewed: %s", token_id, error.code)
+    return renewed
+
+
+def _lapsing(now: datetime) -> list[tuple[int, int]]:
+    """Tokens and their credentials; the numbers alone, so that all of a night fit into memory."""
+    lapsing = WalletToken.objects.filter(
         state=State.ACTIVE, refresh_expires_at__gt=now, refresh_expires_at__lte=now + LAPSES_SOON
     )
-    renewed = 0
-    for token in ending.select_related("wallet_pass", "credential").order_by("refresh_expires_at", "pk")[
-        :most
-    ]:
-        try:
-            _exchanged(token, token.credential, is_stale=_is_lapsing(now), is_refused=True, now=now)
-            renewed += 1
-        except AuthorizationEnded:
-            continue
-        except TokenUnavailable as error:
-            log.info("authorizations are renewed no further: %s", error.code)
-            break
-    return renewed
+    return list(lapsing.order_by("refresh_expires_at", "pk").values_list("pk", "credential_id"))
+
+
+def _renew(token_id: int, *, now: datetime) -> bool:
+    token = WalletToken.objects.select_related("wallet_pass", "credential__mall").get(pk=token_id)
+    try:
+        _exchanged(token, token.credential, is_stale=_is_lapsing(now), is_refused=True, now=now)
+    except AuthorizationEnded:
+        return False
+    return True
 
 
 def _is_lapsing(now: datetime) -> Callable[[WalletToken], bool]:

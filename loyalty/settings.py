@@ -230,6 +230,11 @@ if not 60 <= MINIAPP_SESSION_SECONDS <= 86400:
     stop("MINIAPP_SESSION_SECONDS", "must be between one minute and one day.")
 MINIAPP_REQUESTS_PER_MINUTE = whole_number("MINIAPP_REQUESTS_PER_MINUTE", "120")
 MINIAPP_SIGN_INS_PER_MINUTE = whole_number("MINIAPP_SIGN_INS_PER_MINUTE", "300")
+MINIAPP_WAITING_THREADS = whole_number("MINIAPP_WAITING_THREADS", "4")
+if not 1 <= MINIAPP_WAITING_THREADS <= 7:
+    stop(
+        "MINIAPP_WAITING_THREADS", "must be 1 to 7: of a process's eight threads one is for payment notices."
+    )
 MINIAPP_BILL_PAGE_APP_ID = env.str(
     "MINIAPP_BILL_PAGE_APP_ID", default="" if IS_PRODUCTION else "2102020000000001"
 )

@@ -169,7 +169,7 @@ def _open_consent(wallet_pass: Pass, *, evidence: str, asked_at: datetime, now: 
 @atomic
 def give_consent(*, wallet_pass: Pass, text_version: str, evidence: str, now: datetime) -> Consent:
     """The member agrees to this text; agreeing to a newer one begins another interval at the end of the last."""
-    Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
+    wallet_pass = _locked(wallet_pass)
     known = Consent.objects.filter(wallet_pass=wallet_pass, ended_at=None).first()
     if known and text_version in ("", known.text_version):
         return known
@@ -191,6 +191,7 @@ def heed_authorization(*, wallet_pass: Pass, text_version: str, evidence: str, n
     A consent that somebody withdrew stays withdrawn until the member gives it anew: wallets remember what was
     authorized once, and say so at every sign-in.
     """
+    wallet_pass = _locked(wallet_pass)
     last = Consent.objects.filter(wallet_pass=wallet_pass).order_by("-began_at", "-pk").first()
     if last and last.ended_at is None:
         return True
@@ -203,10 +204,16 @@ def heed_authorization(*, wallet_pass: Pass, text_version: str, evidence: str, n
 @atomic
 def withdraw(*, wallet_pass: Pass, now: datetime, reason: str = Consent.EndedReason.MEMBER) -> Consent | None:
     """End the consent in force; payments made later earn nothing. None when none was in force."""
+    wallet_pass = _locked(wallet_pass)
     consent = Consent.objects.select_for_update().filter(wallet_pass=wallet_pass, ended_at=None).first()
     if consent:
         _end(consent, reason=reason, now=now)
     return consent
+
+
+def _locked(wallet_pass: Pass) -> Pass:
+    """The pass as it is now: meanwhile it may have become another member's. Whoever changes consent queues here."""
+    return Pass.objects.select_for_update(no_key=True).get(pk=wallet_pass.pk)
 
 
 def _end(consent: Consent, *, reason: str, now: datetime) -> None:

@@ -60,7 +60,7 @@ def test_joining_asks_for_payments_and_keeps_the_session(phone: Phone) -> None:
     assert told == {"member": MEMBER, "is_new": True, "auto_earn": True, "is_bills_refused": False}
     assert phone.calls("getAuthCode") == [[[BASE, BILLS], "2160120041113167"]]
     assert phone.calls()[1:] == [
-        ["POST sign-in", "", {"auth_code": "code-1", "scopes": [BASE, BILLS]}],
+        ["POST sign-in", "", {"auth_code": "code-1", "scopes": [BASE, BILLS], "text_version": "2026-11"}],
         ["POST me/consent", "Bearer token-1", {"text_version": "2026-11"}],
     ]
 
@@ -79,7 +79,7 @@ def test_a_member_without_the_bill_scope_is_told_so(phone: Phone) -> None:
 
     assert (told["auto_earn"], told["is_bills_refused"]) == (False, True)
     assert phone.asked() == ["POST sign-in"]
-    assert phone.calls()[1][2] == {"auth_code": "code-1", "scopes": [BASE]}
+    assert phone.calls()[1][2] == {"auth_code": "code-1", "scopes": [BASE], "text_version": "2026-11"}
 
 
 def test_a_code_that_was_too_old_is_fetched_anew_once(phone: Phone) -> None:

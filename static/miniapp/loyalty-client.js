@@ -110,15 +110,15 @@ const LoyaltyClient = (() => {
 
     /**
      * Signs in by the wallet. `auth_base` alone is silent and tells who it is; with `askForBills` the wallet asks the
-     * member to share payments too. → { member, is_new, auto_earn, is_bills_refused }
+     * member to share payments too, after the text `textVersion` was shown. → { member, is_new, auto_earn, is_bills_refused }
      */
-    async signIn({ askForBills = false } = {}) {
+    async signIn({ askForBills = false, textVersion } = {}) {
       const asked = askForBills ? [WHO, BILLS] : [WHO];
       try {
-        return await this._exchange(asked);
+        return await this._exchange(asked, textVersion);
       } catch (refused) {
         if (!STALE_CODES.includes(refused.code)) throw refused;
-        return this._exchange(asked);
+        return this._exchange(asked, textVersion);
       }
     }
 
@@ -129,7 +129,7 @@ const LoyaltyClient = (() => {
 
     /** The whole way to auto-earn: the wallet asks, we sign in, and the agreement to this text is on record. → as signIn */
     async join({ textVersion }) {
-      const signedIn = await this.signIn({ askForBills: true });
+      const signedIn = await this.signIn({ askForBills: true, textVersion });
       const { consent } = signedIn.member;
       if (signedIn.is_bills_refused || (consent.is_given && consent.text_version === textVersion)) return signedIn;
       const member = await this.giveConsent(textVersion);
@@ -274,10 +274,11 @@ const LoyaltyClient = (() => {
     }
 
     /** The wallet's code for our own session. */
-    async _exchange(asked) {
+    async _exchange(asked, textVersion) {
       const { auth } = await this.setup();
       const { code, scopes } = await this._authorize(asked, auth.auth_client_id);
-      const answer = await this._send("POST", "sign-in", { auth_code: code, scopes });
+      const shown = textVersion === undefined ? {} : { text_version: textVersion };
+      const answer = await this._send("POST", "sign-in", Object.assign({ auth_code: code, scopes }, shown));
       this._remember({ token: answer.token });
       return {
         member: answer.member,

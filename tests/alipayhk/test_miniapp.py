@@ -12,7 +12,7 @@ from alipayhk import miniapp, passes, sealed, uploads, wallet_tokens
 from alipayhk.models import WalletToken
 from loyalty.ledger.models import PointAccount
 from members import enrollment
-from members.models import Consent, Member, Pass
+from members.models import Consent, Member, Pass, Program
 from members.registering import RegistrationForm
 from pms import clock
 from tests import factories
@@ -44,7 +44,7 @@ def consents(visitor: Visitor) -> list[tuple[str, str, bool]]:
 
 
 def test_somebody_new_becomes_a_member_with_consent_an_account_and_a_card(visitor: Visitor) -> None:
-    signed_in = visitor.signs_in()
+    signed_in = visitor.signs_in(text_version="2026-11")
 
     assert (signed_in.is_new, signed_in.auto_earn) == (True, True)
     assert signed_in.wallet_pass == visitor.wallet_pass
@@ -74,6 +74,35 @@ def test_without_the_scope_of_payments_somebody_is_a_member_who_does_not_earn_by
 
     assert (signed_in.is_new, signed_in.auto_earn) == (True, False)
     assert consents(visitor) == []
+
+
+def test_a_text_that_changed_since_it_was_shown_opens_no_consent_until_the_new_one_is_agreed_to(
+    visitor: Visitor,
+) -> None:
+    signed_in = visitor.signs_in(text_version="2026-10")
+
+    assert (signed_in.is_new, signed_in.auto_earn) == (True, False)
+    assert consents(visitor) == []
+    assert visitor.signs_in(text_version="2026-11").auto_earn
+    assert consents(visitor) == [("2026-11", "", True)]
+
+
+def test_a_sign_in_that_names_no_text_is_consent_by_alipayhks_authorization_to_no_text(
+    visitor: Visitor,
+) -> None:
+    signed_in = visitor.signs_in()
+
+    assert signed_in.auto_earn
+    assert consents(visitor) == [("", "", True)]
+    evidence = Consent.objects.get(wallet_pass=signed_in.wallet_pass).evidence
+    assert evidence == "AlipayHK's authorization of SCOPE_USER_BILL, mini-app sign-in"
+
+
+def test_a_program_without_a_text_takes_any_sign_in_with_the_scope_for_consent(visitor: Visitor) -> None:
+    Program.objects.update(consent_text_version="", consent_text_en="", consent_text_zh="")
+
+    assert visitor.signs_in(text_version="2026-10").auto_earn
+    assert consents(visitor) == [("", "", True)]
 
 
 def test_coming_back_by_single_sign_on_changes_neither_consent_nor_the_wider_token(visitor: Visitor) -> None:
@@ -126,9 +155,16 @@ def test_a_member_of_the_brand_channel_is_known_by_the_same_user(visitor: Visito
     assert (signed_in.wallet_pass, signed_in.is_new) == (known, False)
 
 
-def test_a_closed_member_is_not_signed_in(visitor: Visitor) -> None:
-    wallet_pass = visitor.signs_in().wallet_pass
-    Member.objects.filter(pk=wallet_pass.member_id).update(state=Member.State.CLOSED)
+@pytest.mark.parametrize(
+    ("model", "state"),
+    [(Member, Member.State.CLOSED), (Member, Member.State.SUSPENDED), (Pass, Pass.State.CLOSED)],
+)
+def test_a_closed_or_suspended_member_is_not_signed_in_and_nothing_is_kept(
+    visitor: Visitor, model: type[Member | Pass], state: str
+) -> None:
+    wallet_pass = visitor.signs_in([BASE]).wallet_pass
+    pk = wallet_pass.member_id if model is Member else wallet_pass.pk
+    model._default_manager.filter(pk=pk).update(state=state)
 
     with refuses("MEMBER_CLOSED"):
         visitor.signs_in()

@@ -1,15 +1,16 @@
 """The mini-app's API against the simulated AlipayHK: sign-in by its codes, batches by its tokens, and their faults."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from alipayhk import miniapp_sessions
+from alipayhk import bulkhead, miniapp_sessions
 from alipayhk.models import MiniAppSession
 from members import enrollment
-from members.models import Consent, Member, Pass
+from members.models import Consent, Member, Pass, Program
 from pms import clock
 from pms.models import Store
 from tests import factories
@@ -61,6 +62,15 @@ def test_a_newcomer_signs_in_and_is_a_member_with_a_card_and_consent(app: MiniAp
     card = Pass.objects.get(user_id=NEWCOMER)
     assert (card.member.card_number, card.state) == (told["member"]["card_number"], "WAITING")
     assert not [one for one in gateway.twin.authorizations._tokens if one in answer.text]
+
+
+def test_a_sign_in_hands_over_which_text_the_member_was_shown(app: MiniApp, gateway: Gateway) -> None:
+    Program.objects.update(consent_text_version="2", consent_text_en="Share.", consent_text_zh="分享。")
+    words = {"auth_code": code_for(app, gateway, NEWCOMER), "scopes": BOTH}
+
+    told = app.post("sign-in", words | {"text_version": "1"}).json()
+
+    assert (told["auto_earn"], told["member"]["consent"]["is_given"]) == (False, False)
 
 
 def test_signing_in_without_the_bill_scope_is_a_member_without_auto_earn(
@@ -141,6 +151,24 @@ def test_who_is_suspended_or_closed_gets_no_session(app: MiniApp, gateway: Gatew
 
     assert code_of(answer) == (403, "MEMBER_CLOSED")
     assert not MiniAppSession.objects.exists()
+
+
+def test_while_many_wait_for_alipayhk_the_next_is_asked_to_try_again_and_other_calls_have_threads(
+    app: MiniApp, gateway: Gateway, settings: Any
+) -> None:
+    phone, code = signed_in(app, gateway), code_for(app, gateway, NEWCOMER)
+    asked = len(gateway.twin.ring.listing(direction="IN"))
+
+    with ExitStack() as waiting:
+        for _ in range(settings.MINIAPP_WAITING_THREADS):
+            waiting.enter_context(bulkhead.place())
+        with changes.only():
+            answers = [sign_in(app, code), phone.post("batches", {"batch_no": "B-1"})]
+        me = phone.get("me")
+
+    assert [code_of(one) for one in answers] == [(503, "BUSY")] * 2
+    assert len(gateway.twin.ring.listing(direction="IN")) == asked
+    assert (me.status_code, sign_in(app, code).status_code) == (200, 200)
 
 
 def test_sign_ins_of_one_address_are_counted_by_mall(app: MiniApp, settings: Any) -> None:

@@ -91,6 +91,7 @@ def test_nothing_that_the_description_leads_to_is_a_failure_of_ours(
     def ask(case: Any) -> None:
         case.path_parameters["tag"] = app.tag
         case.headers["Authorization"] = f"Bearer {app.token}"
+        case.headers.pop("Host", None)  # another host's requests never come as far as the API
         answer = case.call()
         statuses[answer.status_code] += 1
         if answer.status_code >= 400 and not answer.json()["error"]["message_zh"]:

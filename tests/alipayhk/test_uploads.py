@@ -14,6 +14,7 @@ from alipayhk.models import PassUpdate
 from alipayhk.uploads import Verdict
 from loyalty.earning import settlement, suspects
 from loyalty.earning.models import DuplicateCase, Transaction
+from members.models import Member, Pass
 from pms import clock
 from tests import factories
 from tests.alipayhk import changes
@@ -44,6 +45,20 @@ def test_picked_payments_earn_their_points_and_the_card_is_to_show_them(picker: 
     second = Transaction.objects.get(payment_number="UP-2")
     assert second.numbers == {"PAYMENT": "UP-2", "ACQUIRER": "A-2"}
     assert (second.channel, second.member_id) == ("UPLOAD", picker.wallet_pass.member_id)
+
+
+def test_payments_picked_before_a_card_became_anothers_earn_for_its_member_now(picker: Picker) -> None:
+    before = picker.wallet_pass
+    batch = picker.batch(bill("UP-1"))
+    now_theirs = factories.MemberFactory.create(program=before.program, joined_at=before.member.joined_at)
+    factories.PointAccountFactory.create(member=now_theirs)
+    Pass.objects.filter(pk=before.pk).update(member=now_theirs)
+    Member.objects.filter(pk=before.member_id).update(state=Member.State.CLOSED)
+
+    told = picker.upload(batch, wallet_pass=before)
+
+    assert verdicts(told) == ["ACCEPTED"]
+    assert Transaction.objects.get(payment_number="UP-1").member == now_theirs
 
 
 def test_the_same_batch_again_tells_the_same_and_changes_nothing(picker: Picker) -> None:

@@ -1,5 +1,6 @@
 """Keeping members' tokens: exchanged before they end, once; ended with a reason when AlipayHK takes them back."""
 
+import itertools
 from datetime import datetime, timedelta
 
 import pytest
@@ -184,7 +185,7 @@ def test_at_night_what_would_lapse_is_renewed_and_what_was_taken_back_ends_the_c
     visitor.gateway.twin.authorizations.revoke(gone.user_id)
     before = holding.token.sealed_access_token
 
-    renewed = wallet_tokens.renew_ending(now=clock.now())
+    renewed = wallet_tokens.renew_ending(clock=clock.now)
 
     assert renewed == 1
     lapses_at = lapsing.token.refresh_expires_at
@@ -194,12 +195,43 @@ def test_at_night_what_would_lapse_is_renewed_and_what_was_taken_back_ends_the_c
     assert holding.token.sealed_access_token == before
 
 
-def test_at_night_nothing_is_asked_further_while_alipayhk_is_away(visitor: Visitor) -> None:
-    set_token(visitor, refresh_expires_at=clock.now() + timedelta(days=3))
-    visitor.fault("reset_before", times=2)
+def test_at_night_one_mall_that_cannot_be_asked_costs_no_other_its_turn_and_is_not_asked_on_and_on(
+    visitor: Visitor,
+) -> None:
+    other = new_visitor(visitor.gateway)
+    lapsing = [visitor, *(Visitor(visitor.gateway, visitor.credential) for _ in range(4)), other]
+    for days, one in enumerate(lapsing, start=1):
+        one.signs_in()
+        set_token(one, refresh_expires_at=clock.now() + timedelta(days=days))
+    for one in lapsing[:-1]:
+        one.fault("permanent", times=None, code="INVALID_AUTH_CLIENT")
+    before = [len(one.calls()) for one in lapsing]
 
-    with changes.only():
-        assert wallet_tokens.renew_ending(now=clock.now()) == 0
+    renewed = wallet_tokens.renew_ending(clock=clock.now)
+
+    assert renewed == 1
+    assert [len(one.calls()) - then for one, then in zip(lapsing, before, strict=True)] == [1, 1, 1, 0, 0, 1]
+    assert {one.token.state for one in lapsing} == {"ACTIVE"}
+
+
+def test_at_night_each_call_has_the_time_at_which_it_is_made_and_none_is_made_when_the_time_is_over(
+    visitor: Visitor,
+) -> None:
+    lapsing = [visitor, *(Visitor(visitor.gateway, visitor.credential) for _ in range(2))]
+    for one in lapsing:
+        one.signs_in()
+        set_token(one, refresh_expires_at=clock.now() + timedelta(days=3))
+    hurried = itertools.count()
+
+    def ten_seconds_on() -> datetime:
+        return clock.now() + timedelta(seconds=10 * next(hurried))
+
+    renewed = wallet_tokens.renew_ending(clock=ten_seconds_on, longest=timedelta(seconds=45))
+
+    assert renewed == 2
+    obtained = [one.token.obtained_at for one in lapsing]
+    assert obtained[1] - obtained[0] > timedelta(seconds=15)
+    assert obtained[2] < obtained[0]
 
 
 def test_tokens_of_a_sign_in_meanwhile_are_not_overwritten(visitor: Visitor) -> None:

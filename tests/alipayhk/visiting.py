@@ -41,12 +41,18 @@ class Visitor:
         )
 
     def signs_in(
-        self, scopes: Collection[str] = BOTH, *, code: str = "", now: datetime | None = None
+        self,
+        scopes: Collection[str] = BOTH,
+        *,
+        code: str = "",
+        text_version: str | None = None,
+        now: datetime | None = None,
     ) -> SignedIn:
         return miniapp.sign_in(
             credential=self.credential,
             auth_code=code or self.code(scopes),
             scopes=scopes,
+            text_version=text_version,
             now=now or clock.now(),
         )
 

@@ -176,6 +176,16 @@ def test_agreeing_to_a_newer_text_begins_another_interval_without_a_gap(wallet_p
     assert second.ended_at is None
 
 
+def test_a_consent_is_of_the_member_whose_card_it_is_now(wallet_pass: Pass) -> None:
+    earlier = factories.MemberFactory.create(program=wallet_pass.program, phone="+85261234567")
+    before = Pass.objects.select_related("member").get(pk=wallet_pass.pk)
+    register(wallet_pass, card_number=earlier.card_number)
+
+    consent = enrollment.give_consent(wallet_pass=before, text_version="1", evidence="test", now=NOW)
+
+    assert consent.member == earlier != before.member
+
+
 def test_a_question_is_called_by_both_of_its_labels(wallet_pass: Pass) -> None:
     asked = RegistrationField.objects.get(code="wish")
 
