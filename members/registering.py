@@ -208,7 +208,7 @@ def _proved(program: Program, read: _Read) -> Member | None:
     open_ones = Member.objects.select_for_update(of=("self",), no_key=True).filter(
         program=program, card_number=read.card_number, phone=read.phone, passes=None
     )
-    return open_ones.exclude(state=Member.State.CLOSED).first()
+    return open_ones.filter(state=Member.State.ACTIVE).first()
 
 
 def _is_blank(member: Member) -> bool:
@@ -220,7 +220,8 @@ def _is_blank(member: Member) -> bool:
 def _move(wallet_pass: Pass, blank: Member, member: Member) -> None:
     Pass.objects.filter(pk=wallet_pass.pk).update(member=member)
     Consent.objects.filter(wallet_pass=wallet_pass).update(member=member)
-    Member.objects.filter(pk=blank.pk).update(state=Member.State.CLOSED)
+    # What was typed before is the other membership's to take.
+    Member.objects.filter(pk=blank.pk).update(state=Member.State.CLOSED, phone="", phone_raw="", email="")
     asked = ContactChange.objects.filter(member=blank, state=ContactChange.State.OPEN)
     asked.update(state=ContactChange.State.DISMISSED)
     wallet_pass.member = member

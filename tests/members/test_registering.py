@@ -128,14 +128,15 @@ def test_another_phone_than_the_known_one_waits_for_staff(wallet_pass: Pass) -> 
 
 
 def test_card_number_and_phone_together_bring_back_an_earlier_membership(wallet_pass: Pass) -> None:
-    earlier = factories.MemberFactory.create(program=wallet_pass.program, phone="+85261234567")
+    earlier = factories.MemberFactory.create(program=wallet_pass.program, phone="+85261234567", email="")
     blank = wallet_pass.member
     enrollment.give_consent(wallet_pass=wallet_pass, text_version="1", evidence="test", now=NOW)
-    register(wallet_pass)
+    register(wallet_pass, email="mei@example.com")
 
-    member = register(wallet_pass, card_number=earlier.card_number)
+    member = register(wallet_pass, card_number=earlier.card_number, email="mei@example.com")
 
     blank.refresh_from_db()
+    assert (blank.phone, blank.email) == ("", "")
     assert member == earlier == Pass.objects.get(pk=wallet_pass.pk).member == wallet_pass.member
     assert blank.state == Member.State.CLOSED
     assert Consent.objects.get().member == earlier
@@ -143,12 +144,14 @@ def test_card_number_and_phone_together_bring_back_an_earlier_membership(wallet_
     assert earlier.passes.count() == 1
 
 
-@pytest.mark.parametrize("why", ["phone", "has a card", "not blank", "points", "closed", "other program"])
+@pytest.mark.parametrize(
+    "why", ["phone", "has a card", "not blank", "points", "SUSPENDED", "CLOSED", "other program"]
+)
 def test_without_full_proof_nothing_is_linked(wallet_pass: Pass, why: str) -> None:
     program = None if why == "other program" else wallet_pass.program
     earlier = factories.MemberFactory.create(
         phone="+85261234568" if why == "phone" else "+85261234567",
-        state="CLOSED" if why == "closed" else "ACTIVE",
+        state=why if why.isupper() else "ACTIVE",
         **({"program": program} if program else {}),
     )
     if why == "has a card":
