@@ -6,10 +6,12 @@ Codes and tokens stay here; a mini-app never sees AlipayHK's.
 
 import logging
 import re
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import OperationalError
 from django.db.transaction import atomic
 
 from alipayhk import client, messages, passes, token_calls, uploads, wallet_tokens
@@ -22,8 +24,11 @@ from members import enrollment, registering
 from members.models import Consent, Member, Pass, Program
 from members.registering import RegistrationForm
 
+log = logging.getLogger(__name__)
 alarm = logging.getLogger("loyalty.alarm")
 
+# Between the tries of a registration, in seconds.
+PAUSES = (0.05, 0.2, 0.5)
 BILL_SCOPE = "SCOPE_USER_BILL"
 EVIDENCE = "mini-app sign-in"
 # Where the mini-app does not say which text it showed, AlipayHK's own question is all that the member answered.
@@ -102,12 +107,23 @@ def submit_batch(
         raise uploads.NoAnswer(error.code) from error
 
 
-@atomic
 def register(*, wallet_pass: Pass, form: RegistrationForm, now: datetime) -> Member:
     """Keep the member's form, and let the card show the name and number that are theirs now.
 
-    Raises registering.RegistrationRefused.
+    Most fill it in while AlipayHK answers the call that made their card, and who records that answer locks the other
+    way round: then it is tried again. Raises registering.RegistrationRefused, and OperationalError after the last try.
     """
+    for pause in PAUSES:
+        try:
+            return _register(wallet_pass, form, now=now)
+        except OperationalError as error:
+            log.info("a registration met a lock, and is tried again: %s", error)
+            time.sleep(pause)
+    return _register(wallet_pass, form, now=now)
+
+
+@atomic
+def _register(wallet_pass: Pass, form: RegistrationForm, *, now: datetime) -> Member:
     if form.card_number:
         purchases.hold_off(member_id=registering.hold(wallet_pass=wallet_pass).member_id)
     member = registering.register(wallet_pass=wallet_pass, form=form, now=now)

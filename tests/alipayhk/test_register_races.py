@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import connection
 from django.db.transaction import atomic
 
 from alipayhk import miniapp
+from alipayhk.models import PassUpdate
 from loyalty.earning import awards
 from loyalty.earning.models import Award, Transaction
 from members.models import Member, Pass
@@ -74,6 +76,32 @@ def test_a_payment_that_waited_for_a_registration_is_asked_again_and_earns_for_t
 
     assert again.transaction.member == earlier
     assert again.points >= 100
+
+
+def test_a_registration_that_meets_the_answer_to_its_card_is_kept_all_the_same(payer: Shopper) -> None:
+    form = RegistrationForm(name="Chan Mei", phone="+85261234567")
+    update, is_held, is_let_go = (
+        factories.PassUpdateFactory.create(wallet_pass=payer.wallet_pass),
+        Event(),
+        Event(),
+    )
+
+    def record() -> None:
+        PassUpdate.objects.select_for_update().get(pk=update.pk)
+        is_held.set()
+        is_let_go.wait(0.6)
+
+    with ThreadPoolExecutor(1) as pool:
+        recorded = pool.submit(alone, record)
+        is_held.wait(10)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '300ms'")  # as web has it
+        member = miniapp.register(wallet_pass=payer.wallet_pass, form=form, now=TUESDAY)
+        is_let_go.set()
+        recorded.result(timeout=30)
+
+    member.refresh_from_db()
+    assert (member.name, member.registered_at) == ("Chan Mei", TUESDAY)
 
 
 def test_a_registration_waits_for_a_payment_under_way_and_then_leaves_the_card_where_it_is(
