@@ -78,7 +78,7 @@ WHERE mall.tag = %s
 class SignatureAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Caller, None]:
         message = request._request
-        address = client_address(message)
+        address = visitor.address(message)
         if rates.is_spent("bad-signature", address, limit=settings.ALIPAYHK_BAD_SIGNATURES_PER_MINUTE):
             raise Throttled
         try:
@@ -197,8 +197,3 @@ def _check_skew(sent_at: datetime) -> None:
         raise signature.SignatureInvalid("Request-Time is outside the window")
     if skew > SKEW_WORTH_AN_ALARM_SECONDS:
         alarm.warning("Request-Time is %d s from our clock", skew)
-
-
-def client_address(message: HttpRequest) -> str:
-    """The peer, or what the proxy in front says, when one is configured."""
-    return visitor.address(message)

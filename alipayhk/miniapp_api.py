@@ -14,7 +14,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alipayhk import (
-    authentication,
     bulkhead,
     miniapp,
     miniapp_account,
@@ -23,6 +22,7 @@ from alipayhk import (
     miniapp_forms,
     miniapp_sessions,
     miniapp_words,
+    nudge,
 )
 from alipayhk.miniapp import SignInRefused
 from alipayhk.miniapp_batches import BatchRefused
@@ -36,7 +36,7 @@ from loyalty.ledger.redemptions import RedemptionRefused, Wish
 from members import enrollment
 from members.models import Member, Pass
 from members.registering import RegistrationRefused
-from pms import clock, request_rates
+from pms import clock, request_rates, visitor
 from pms.models import Mall
 from pms.strict_api import RequestRefused, StrictView
 
@@ -113,7 +113,7 @@ class PublicView(MiniAppView):
             if miniapp_account.is_mall(tag):
                 raise RequestRefused("MINI_APP_OFF", miniapp_words.STATUSES["MINI_APP_OFF"])
             raise NotFound
-        address = authentication.client_address(request._request)
+        address = visitor.address(request._request)
         limit = settings.MINIAPP_SIGN_INS_PER_MINUTE
         self.limit(what, f"{found.mall_id}:{address}", per_minute=limit)
         return found
@@ -164,6 +164,7 @@ class SignIn(PublicView):
                 text_version=asked["text_version"],
                 now=now,
             )
+        nudge.soon()
         card = signed.wallet_pass
         session, token = miniapp_sessions.begin(wallet_pass=card, credential=credential, now=now)
         return Response({
@@ -187,6 +188,7 @@ class Register(MemberView):
         # By the card: sessions are had for the asking.
         self.limit("register", str(card.pk), per_minute=REGISTRATIONS_PER_MINUTE)
         miniapp.register(wallet_pass=card, form=form, now=clock.now())
+        nudge.soon()
         # The card may be another member's now: one who was here before and had none.
         found = Pass.objects.select_related("program", "member__program").get(pk=card.pk)
         return Response(miniapp_account.me(wallet_pass=found, now=clock.now()))
@@ -225,6 +227,7 @@ class Batches(MemberView):
         number = miniapp_forms.batch(_body(request))
         with bulkhead.place():
             told = miniapp_batches.submit(session=self.session, number=number, now=clock.now())
+        nudge.soon()
         return Response(told)
 
 

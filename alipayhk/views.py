@@ -19,11 +19,11 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from alipayhk import authentication, inbox, keyring, nudge, payloads, rates, signature, waiting, wire_time
+from alipayhk import inbox, keyring, nudge, payloads, rates, signature, waiting, wire_time
 from alipayhk.authentication import Caller, SignatureAuthentication
 from alipayhk.messages import Message
 from alipayhk.models import Notification
-from pms import clock
+from pms import clock, visitor
 
 log = logging.getLogger(__name__)
 alarm = logging.getLogger("loyalty.alarm")
@@ -67,7 +67,7 @@ class Webhook(APIView):
 
     def post(self, request: Request, tag: str) -> HttpResponse:
         caller = cast(Caller, request.user)
-        address = authentication.client_address(request._request)
+        address = visitor.address(request._request)
         if self.kind == Notification.Kind.CARD and not _may_join(address):
             raise Throttled
         now = clock.now()

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from factory.django import DjangoModelFactory
 
+from pms.models import MallGroup, MallStaff, User
 from pms.records import RecordAdmin
 from tests import factories
 from tests.factories import UserFactory
@@ -37,6 +38,18 @@ def seen_all() -> Client:
     """A browser with a login that sees everything."""
     client = Client()
     client.force_login(UserFactory.create(is_superuser=True, username="root"))
+    return client
+
+
+def manager_of(group: MallGroup) -> Client:
+    """Logged in as who manages all malls of the group."""
+    staff = factories.MallStaffFactory.create(mall=None, group=group, role=MallStaff.Role.MANAGER)
+    return logged_in(staff.user)
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
     return client
 
 

@@ -24,7 +24,6 @@ from loyalty.doors.page_links import Link
 from loyalty.earning import member_account
 from loyalty.earning.member_account import CursorUnreadable, HeldTier, Payment, Summary
 from loyalty.earning.models import Transaction
-from members.models import Tier
 from pms import clock, formats, request_rates, visitor
 
 POLICY = "; ".join(
@@ -103,7 +102,7 @@ def _content(
         "since": _day(summary["joined_at"]),
         "points": formats.number(summary["balance"]["points"]),
         "held": summary["balance"]["held"] and formats.points(summary["balance"]["held"]),
-        "tier": summary["tier"] and _tier(link, summary["tier"]),
+        "tier": summary["tier"] and _tier(summary["tier"]),
         "expiring": [
             (formats.points(one["points"]), formats.day(one["expires_at"])) for one in summary["expiring"]
         ],
@@ -118,12 +117,12 @@ def _address(*, lang: str, after: str = "") -> str:
     return "?" + urlencode({"lang": lang} | ({"after": after} if after else {}))
 
 
-def _tier(link: Link, held: HeldTier) -> dict[str, Any]:
+def _tier(held: HeldTier) -> dict[str, Any]:
     """With the bar's two figures, in cents, where there is a tier to reach."""
     following = held["next"]
     if following is None:
         return {"name": _name(held), "next": None}
-    needed = Tier.objects.get(program=link.member.program_id, code=following["code"]).min_spend_cents
+    needed = following["needed_cents"]
     return {
         "name": _name(held),
         "next": _name(following),

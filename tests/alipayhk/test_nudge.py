@@ -10,6 +10,7 @@ import redis
 from django.conf import settings as configured
 
 from alipayhk import nudge
+from tests.alipayhk import mini_app
 
 QUEUE = "celery"
 
@@ -55,6 +56,18 @@ def test_many_wishes_make_few_messages(broker: redis.Redis, fresh_nudger: None) 
     assert seconds < 0.1
     assert messages == 1
     assert 1 <= broker.llen(QUEUE) <= 2
+
+
+@pytest.mark.django_db
+def test_what_a_mini_app_changes_about_a_card_is_told_to_the_workers(
+    broker: redis.Redis, fresh_nudger: None
+) -> None:
+    app = mini_app.signed_in()
+
+    answer = app.post("register", {"name": "Chan Mei", "phone": "61234567"})
+
+    assert answer.status_code == 200
+    assert waited_for(broker, 1) == 1
 
 
 def test_a_message_names_the_task_and_carries_nothing(broker: redis.Redis, fresh_nudger: None) -> None:

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from members.models import Program, RegistrationField
-from pms.models import MallStaff, User
+from pms.models import MallStaff
 from tests.factories import (
     MOMENT,
     ConsentFactory,
@@ -17,7 +17,7 @@ from tests.factories import (
     ProgramFactory,
     RegistrationFieldFactory,
 )
-from tests.screens import page_of
+from tests.screens import logged_in, manager_of, page_of
 
 pytestmark = pytest.mark.django_db
 TEXT = {"consent_text_version": "1", "consent_text_en": "I agree.", "consent_text_zh": "本人同意。"}
@@ -32,14 +32,7 @@ def program() -> Program:
 
 @pytest.fixture
 def manager(program: Program) -> Client:
-    staff = MallStaffFactory.create(mall=None, group=program.group, role=MallStaff.Role.MANAGER)
-    return signed_in(staff.user)
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
+    return manager_of(program.group)
 
 
 def form_of(program: Program) -> str:
@@ -127,7 +120,7 @@ def test_who_does_not_see_all_of_the_group_changes_none_of_it(program: Program) 
     operator = MallStaffFactory.create(mall=None, group=program.group, role=MallStaff.Role.OPERATOR)
 
     for staff in (of_mall, operator):
-        client = signed_in(staff.user)
+        client = logged_in(staff.user)
         assert client.get(form_of(program)).status_code == 403
         assert form_of(program) not in client.get(page_of(program)).content.decode()
 

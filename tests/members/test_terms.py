@@ -9,8 +9,8 @@ from django.urls import reverse
 from members.models import Program, Tier
 from pms.models import MallStaff, User
 from tests import walls
-from tests.factories import MallFactory, MallStaffFactory, ProgramFactory, TierFactory
-from tests.screens import page_of
+from tests.factories import MallFactory, ProgramFactory, TierFactory
+from tests.screens import logged_in, manager_of, page_of
 
 pytestmark = pytest.mark.django_db
 
@@ -24,14 +24,7 @@ def program() -> Program:
 
 @pytest.fixture
 def manager(program: Program) -> Client:
-    staff = MallStaffFactory.create(mall=None, group=program.group, role=MallStaff.Role.MANAGER)
-    return signed_in(staff.user)
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
+    return manager_of(program.group)
 
 
 def form_of(program: Program) -> str:
@@ -120,7 +113,7 @@ def test_who_sees_only_one_mall_of_the_group_changes_neither_terms_nor_tiers(
 ) -> None:
     tier = TierFactory.create(program=program, min_spend_cents=0)
     mall = MallFactory.create(group=program.group)
-    client = signed_in(walls.staff_of(mall, role))
+    client = logged_in(walls.staff_of(mall, role))
 
     codes = [
         client.post(form_of(program), {"expiry": "YEAR_END"}).status_code,
