@@ -89,6 +89,7 @@ class ImportRow(models.Model):
     """One line of a file: what was read, what is wrong with it, what became of it.
 
     `points` is what the check foresaw, were the file imported at once and nothing else paid meanwhile.
+    `is_tied`: what becomes of it may depend on another member's row, so one process does both.
     Rows are written three times and only ever looked up by their job, so nothing else has an index.
     """
 
@@ -130,6 +131,7 @@ class ImportRow(models.Model):
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
     tender = models.CharField(_("tender"), max_length=32, blank=True)
     points = models.BigIntegerField(_("points foreseen"), null=True, blank=True)
+    is_tied = models.BooleanField(_("tied to another member's row"), default=False, db_default=False)
     earlier = models.ForeignKey(
         Transaction,
         on_delete=models.PROTECT,

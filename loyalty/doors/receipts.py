@@ -6,24 +6,20 @@ so that a job taken up again goes on where the last batch ended.
 
 import gc
 import logging
-import random
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import IO, Any
 
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError
 from django.db.models import Count, F, Q, Sum
 from django.db.transaction import atomic
 
-from loyalty.doors import kept_files, receipt_files, receipt_rows, slips
+from loyalty.doors import kept_files, receipt_lanes, receipt_rows, receipt_work
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
-from loyalty.doors.receipt_rows import Row
-from loyalty.doors.slips import FieldRefused
+from loyalty.doors.receipt_lanes import Beside, LaneFailed, Order, Share
+from loyalty.doors.receipt_work import Canceled
 from loyalty.earning import awards
 from pms import table_files
 from pms.models import Mall, User
@@ -34,30 +30,13 @@ log = logging.getLogger(__name__)
 State = ImportJob.State
 Fate = ImportRow.Fate
 OPEN = receipt_rows.OPEN
-CHECKED_AT_ONCE = 1000
-# Members, and stores' equal amounts, are locked for one batch, and a wallet's notice waits 300 ms for one.
-EARNED_AT_ONCE = 400
-ATTEMPTS = 6
-# Seconds; the next pauses are random too, and twice as long at most.
-PAUSE = 0.02
 MOST_TAKE_UPS = 3
-# Plans kept for single payments are slow for hundreds, the more so if they were made when the tables were empty.
-# The checks at the end of the block look at one row each again.
-# What a batch touches is in memory for the most part: without a word PostgreSQL reads whole tables for some rows.
-FOR_MANY = """
-SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '1.1', true)
-"""
-AS_EVER = "SET LOCAL plan_cache_mode TO DEFAULT"
 # New objects before Python looks for cycles among them: batches make many, and no cycles.
 SWEPT_AFTER = 1_000_000
 # Of advisory locks: the first half of a job's.
 LOCK = 0x1A9C
 # Only then worth a look; whether its worker is dead, the job's lock tells.
 LOST_AFTER = timedelta(seconds=5)
-
-
-class Canceled(Exception):
-    """Somebody canceled the job, or another worker has taken it."""
 
 
 def accept(
@@ -102,16 +81,24 @@ def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
 
 
 def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
-    with _guarded(job, clock):
+    is_large = receipt_lanes.is_large(job)
+    with _guarded(job, clock), receipt_lanes.beside(job, is_many=is_large) as other:
         ImportRow.objects.filter(job=job).delete()
-        with (
-            kept_files.content(ImportChunk.objects.filter(job=job)) as file,
-            table_files.lines(file, receipt_files.RECEIPTS) as found,
-        ):
-            _check_all(job, found, clock)
+        receipt_work.move(job, State.CHECKING, now=clock(), row_count=0, done_count=0)
+        _shared("read", job, other, receipt_lanes.HALVES, clock)
         receipt_rows.find_doubles(job)
-        _foresee(job, clock)
+        _begin_foresight(job, now=clock())
+        _shared("foresee", job, other, receipt_lanes.shares(job) if other else None, clock)
         _end_check(job, now=clock())
+
+
+def assist(order: Order, *, job_id: int, attempt: int, clock: Callable[[], datetime]) -> None:
+    """What a process beside the worker that has taken the job does of it; if it comes too late, nothing."""
+    job = ImportJob.objects.select_related("mall__group").get(pk=job_id)
+    job.attempt_count = attempt
+    # That the file is refused, the worker finds too.
+    with suppress(Canceled, FileRefused):
+        receipt_work.BY_NAME[order.work](job, order.share, clock)
 
 
 def approve(*, job: ImportJob, now: datetime) -> bool:
@@ -132,10 +119,12 @@ def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
 
 
 def _run(job: ImportJob, clock: Callable[[], datetime]) -> None:
-    with _guarded(job, clock):
-        stores = slips.Stores(job.mall)
-        while _batch(job, stores, clock):
-            pass
+    shares = receipt_lanes.shares(job) if receipt_lanes.is_long(job) else None
+    with _guarded(job, clock), receipt_lanes.beside(job, is_many=bool(shares)) as other:
+        if shares:
+            _shared("earn", job, other, shares, clock)
+        # And what a process that has ended since had its hands on.
+        receipt_work.earn(job, receipt_lanes.ALL, clock)
         ImportJob.objects.filter(pk=job.pk, state=State.RUNNING).update(
             state=State.DONE, ended_at=clock(), moved_at=clock()
         )
@@ -229,6 +218,7 @@ def _is_worth_a_try(job: ImportJob, *, now: datetime) -> bool:
         _end(job, State.FAILED, now=now)
         return False
     ImportJob.objects.filter(pk=job.pk).update(attempt_count=F("attempt_count") + 1)
+    job.attempt_count += 1
     return True
 
 
@@ -241,8 +231,8 @@ def _guarded(job: ImportJob, clock: Callable[[], datetime]) -> Iterator[None]:
         return
     except FileRefused as refused:
         _end(job, State.REFUSED, now=clock(), refusal=refused.code, refusal_detail=refused.detail[:255])
-    except (OperationalError, awards.Overtaken):
-        # The database is away, or others are always faster; the job stays as it is and is taken up again.
+    except (OperationalError, LaneFailed, awards.Overtaken):
+        # The database or the process beside is away, or others are always faster: it is taken up again as it is.
         raise
     except Exception:
         log.exception("receipt file %d failed", job.pk)
@@ -255,97 +245,32 @@ def _end(job: ImportJob, state: ImportJob.State, *, now: datetime, **values: Any
         ImportChunk.objects.filter(job=job).delete()
 
 
-def _check_all(job: ImportJob, found: Iterator[Any], clock: Callable[[], datetime]) -> None:
-    stores, done = slips.Stores(job.mall), 0
-    while batch := list(islice(found, CHECKED_AT_ONCE)):
-        with atomic():
-            rows = receipt_rows.judge(job, batch, stores, now=clock())
-            receipt_rows.insert(rows, job_id=job.pk)
-            done += len(rows)
-            _move(job, State.CHECKING, now=clock(), done_count=done)
+def _shared(
+    work: str,
+    job: ImportJob,
+    other: Beside | None,
+    shares: tuple[Share, Share] | None,
+    clock: Callable[[], datetime],
+) -> None:
+    """By two processes at once, if there are two and the rows can be parted."""
+    if other is None or shares is None:
+        receipt_work.BY_NAME[work](job, receipt_lanes.ALL, clock)
+        return
+    mine, theirs = shares
+    with other.doing(work, theirs, now=clock()):
+        receipt_work.BY_NAME[work](job, mine, clock)
 
 
-def _foresee(job: ImportJob, clock: Callable[[], datetime]) -> None:
-    """The points of the good rows, in the order in which they would be imported."""
-    count, stores = ImportRow.objects.filter(job=job).count(), slips.Stores(job.mall)
-    done = count - ImportRow.objects.filter(job=job, fate__in=OPEN).count()
-    begun = {"row_count": count, "done_count": done, "began_count": done, "began_at": clock()}
-    _move(job, State.CHECKING, now=clock(), **begun)
-    tried: Counter[tuple[int, str]] = Counter()
-    last = Row(0, 0, "", member_id=0)
-    while rows := _next_members(job, stores, after=last):
-        # What members before these would have taken is over; what campaigns would have given is not.
-        if rows[0].member_id != last.member_id:
-            tried = Counter({pair: used for pair, used in tried.items() if not pair[0]})
-        points = slips.foresee_all(
-            [receipt_rows.slip_of(row) for row in rows],
-            now=clock(),
-            tried=tried,
-            held=receipt_rows.held(rows, group_id=job.mall.group_id),
-        )
-        done, last = done + len(rows), rows[-1]
-        with atomic():
-            receipt_rows.foretell(rows, points)
-            _move(job, State.CHECKING, now=clock(), done_count=done)
-
-
-def _next_members(job: ImportJob, stores: slips.Stores, *, after: Row) -> list[Row]:
-    """Whole members, unless one has more rows than that: what looks alike is then seen together."""
-    behind = ImportRow.objects.filter(job=job, member__gte=after.member_id)
-    behind = behind.exclude(member=after.member_id, line__lte=after.line)
-    rows = receipt_rows.next_open(behind, stores, CHECKED_AT_ONCE)
-    if len(rows) < CHECKED_AT_ONCE:
-        return rows
-    return [row for row in rows if row.member_id != rows[-1].member_id] or rows
+def _begin_foresight(job: ImportJob, *, now: datetime) -> None:
+    rows = ImportRow.objects.filter(job=job).count()
+    done = rows - ImportRow.objects.filter(job=job, fate__in=OPEN).count()
+    receipt_work.move(
+        job, State.CHECKING, now=now, row_count=rows, done_count=done, began_count=done, began_at=now
+    )
 
 
 @atomic
 def _end_check(job: ImportJob, *, now: datetime) -> None:
-    count = ImportRow.objects.filter(job=job).count()
-    _move(job, State.CHECKING, now=now, row_count=count, state=State.CHECKED)
+    rows = ImportRow.objects.filter(job=job).count()
+    receipt_work.move(job, State.CHECKING, now=now, row_count=rows, state=State.CHECKED)
     ImportChunk.objects.filter(job=job).delete()
-
-
-def _batch(job: ImportJob, stores: slips.Stores, clock: Callable[[], datetime]) -> int:
-    """One batch, again if it met another lock in the wrong order; 0 when nothing is left."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _earn_batch(job, stores, now=clock())
-        except (OperationalError, awards.Overtaken):
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(random.random() * PAUSE * 2**attempt)  # noqa: S311 - no secret
-    raise AssertionError  # the loop returns or raises
-
-
-@atomic
-def _earn_batch(job: ImportJob, stores: slips.Stores, *, now: datetime) -> int:
-    mine = ImportRow.objects.filter(job=job).select_for_update()
-    with connection.cursor() as cursor:
-        cursor.execute(FOR_MANY)
-    rows = receipt_rows.apart(receipt_rows.next_open(mine, stores, EARNED_AT_ONCE))
-    if not rows:
-        return 0
-    held = receipt_rows.settle(rows, group_id=job.mall.group_id)
-    _earn([row for row in rows if row.fate != Fate.KNOWN], job, held=held, now=now)
-    receipt_rows.save(rows)
-    with connection.cursor() as cursor:
-        cursor.execute(AS_EVER)
-    _move(job, State.RUNNING, now=now, done_count=job.done_count + len(rows), attempt_count=0)
-    job.done_count += len(rows)
-    return len(rows)
-
-
-def _earn(rows: Sequence[Row], job: ImportJob, *, held: set[tuple[int, str, str]], now: datetime) -> None:
-    given = [receipt_rows.slip_of(row, by_id=job.asked_by_id) for row in rows]
-    for row, one in zip(rows, slips.hand_in_all(given, now=now, held=held), strict=True):
-        if isinstance(one, FieldRefused):
-            row.fate, row.faults = Fate.FAULTY.value, [{"field": one.field, "code": one.code}]
-        else:
-            row.fate, row.transaction_id = Fate.RECORDED.value, one
-
-
-def _move(job: ImportJob, during: ImportJob.State, *, now: datetime, **values: Any) -> None:
-    """Progress, in the batch's own block; raises if the job is not this worker's to go on with."""
-    if not ImportJob.objects.filter(pk=job.pk, state=during).update(moved_at=now, **values):
-        raise Canceled

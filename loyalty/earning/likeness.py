@@ -118,6 +118,13 @@ def score(parts: Sequence[Part]) -> int:
     return max(0, min(HIGHEST, sum(part.points for part in parts)))
 
 
+def reach(flag_score: int) -> timedelta:
+    """How far apart receipts of different members may have been paid to come to this score; below zero: never so."""
+    at_best = WEIGHTS["SAME_STORE"] + WEIGHTS["SAME_AMOUNT"] + WEIGHTS["TENDER_FITS"]
+    spans = (("SAME_DAY", timedelta(days=1)), ("WITHIN_HALF_AN_HOUR", NEAR), ("WITHIN_MINUTES", CLOSE))
+    return next((span for code, span in spans if at_best + WEIGHTS[code] >= flag_score), -CLOSE)
+
+
 def sentence(part: Mapping[str, object], language: str) -> str:
     """The words of a stored part; anything Chinese reads Traditional Chinese."""
     english, chinese = SENTENCES[str(part["code"])]

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 
+from django.db.models import Max
+
 from loyalty.earning.models import RuleVersion
 from loyalty.earning.rule_terms import (
     ALWAYS,
     ANYWHERE,
+    HONG_KONG,
     Kind,
     Limit,
     Occasion,
@@ -30,6 +33,18 @@ def in_force(*, program_id: int, newest_version_id: int, at: datetime) -> Rulese
     """The program's rules as they stood at a moment: the latest version of each, if that one is not switched off."""
     begins, standing = _published(program_id, newest_version_id)
     return standing[bisect_right(begins, at)]
+
+
+def are_budgeted(*, program_id: int, since: datetime, until: datetime) -> bool:
+    """Whether a purchase paid in this time may draw on a campaign's budget, which all members share."""
+    newest = RuleVersion.objects.filter(rule__program=program_id).aggregate(newest=Max("pk"))["newest"]
+    begins, standing = _published(program_id, newest) if newest else ((), ((),))
+    rulesets = standing[bisect_right(begins, since) : bisect_right(begins, until) + 1]
+    first, last = (moment.astimezone(HONG_KONG).date() for moment in (since, until))
+    schedules = [
+        terms.schedule for ruleset in rulesets for terms in ruleset if terms.budget_points is not None
+    ]
+    return any((one.first_date or first) <= last and first <= (one.last_date or last) for one in schedules)
 
 
 def named(version_ids: Iterable[int]) -> list[RuleTerms]:

@@ -11,13 +11,13 @@ import pytest
 from django.db import connection
 from django.db.transaction import atomic, set_rollback
 
-from loyalty.doors import receipts
+from loyalty.doors import receipt_work, receipts
 from loyalty.earning import program_files
 from loyalty.ledger.models import PointAccount
 from members.models import Program
 from pms import clock, registry
 from tests import factories
-from tests.loyalty.doors import desk
+from tests.loyalty.doors import books, desk
 from tests.loyalty.doors.desk import Desk
 from tests.loyalty.doors.files import COLUMNS, as_csv, cells, checked, fates, imported
 from tests.loyalty.earning import programs
@@ -25,40 +25,6 @@ from tests.loyalty.earning import programs
 pytestmark = pytest.mark.django_db
 MEMBERS = 12
 ROWS = 150
-# What a file leaves behind, by its lines: no numbers that only say in which order rows were written.
-BOOKS = """
-SELECT row.line, row.fate, row.faults::text, earlier.receipt_number, tx.state, tx.amount_cents, tx.receipt_number,
-    tx.payment_number, award.points, award.pending_points, award.counted_cents,
-    (award.facts - 'submitted_at')::text, award.versions::text, award.rooms::text, award.lines::text,
-    regexp_replace(award.reasons::text, '"transaction": [0-9]+', ''), award.conditions::text,
-    (SELECT string_agg(concat(account.kind, entry.points), ',' ORDER BY account.kind, entry.points)
-     FROM ledger_pointentry entry JOIN ledger_pointaccount account ON account.id = entry.account_id
-     WHERE entry.posting_id = award.posting_id),
-    (SELECT string_agg(concat(lot.points, '/', lot.remaining, lot.expires_at, lot.is_held, lot.held_until_at), ','
-                       ORDER BY lot.points) FROM ledger_pointlot lot WHERE lot.posting_id = award.posting_id),
-    (SELECT string_agg(concat(claim.kind, claim.number), ',' ORDER BY claim.kind) FROM earning_numberclaim claim
-     WHERE claim.transaction_id = tx.id),
-    (SELECT string_agg(concat(found.verdict, found.points_at_stake, '#', other.receipt_number, other.payment_number,
-                              found.score, found.parts), ',' ORDER BY found.id)
-     FROM earning_duplicatecase found JOIN earning_transaction other ON other.id = found.earlier_id
-     WHERE found.transaction_id = tx.id)
-FROM doors_importrow row
-LEFT JOIN earning_transaction tx ON tx.id = row.transaction_id
-LEFT JOIN earning_transaction earlier ON earlier.id = row.earlier_id
-LEFT JOIN earning_award award ON award.transaction_id = tx.id
-WHERE row.job_id = %s ORDER BY row.line
-"""
-STANDS = """
-SELECT account.member_id, account.kind, account.balance, account.version, spendable.member_id
-FROM ledger_pointaccount account LEFT JOIN ledger_pointaccount spendable ON spendable.id = account.spendable_id
-ORDER BY account.member_id, account.kind, spendable.member_id
-"""
-LIMITS = """
-SELECT account.member_id, use.key, use.used FROM earning_capuse use
-JOIN ledger_pointaccount account ON account.id = use.account_id ORDER BY account.member_id, use.key
-"""
-BUDGETS = "SELECT rule_id, used FROM earning_budgetuse ORDER BY rule_id"
-TIERS = "SELECT member_id, tier_id FROM members_membertier ORDER BY member_id, tier_id"
 
 
 def crowd(name: str) -> Desk:
@@ -116,24 +82,15 @@ def undone() -> Iterator[None]:
         set_rollback(True)
 
 
-def books(place: Desk, content: bytes, monkeypatch: pytest.MonkeyPatch, at_once: int) -> list[Any]:
-    monkeypatch.setattr(receipts, "EARNED_AT_ONCE", at_once)
+def left_by(place: Desk, content: bytes, monkeypatch: pytest.MonkeyPatch, at_once: int) -> list[Any]:
+    monkeypatch.setattr(receipt_work, "EARNED_AT_ONCE", at_once)
     with undone():
         job = imported(place, content)
         assert job.state == "DONE"
         counted = receipts.counts(job)
         assert counted["points_foreseen"] == counted["points"] > 0
+        found = books.of(job)
         with connection.cursor() as cursor:
-            found = []
-            for statement, values in [
-                (BOOKS, [job.pk]),
-                (STANDS, []),
-                (LIMITS, []),
-                (BUDGETS, []),
-                (TIERS, []),
-            ]:
-                cursor.execute(statement, values)
-                found.append(cursor.fetchall())
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
     return found
 
@@ -145,8 +102,8 @@ def test_large_batches_leave_the_books_of_single_rows(name: str, monkeypatch: py
     columns = ("number", "store", "amount", "paid_at", "member", "tender", "number_kind")
     content = as_csv(*lines(place), columns=columns)
 
-    alone = books(place, content, monkeypatch, 1)
-    together = books(place, content, monkeypatch, 500)
+    alone = left_by(place, content, monkeypatch, 1)
+    together = left_by(place, content, monkeypatch, 500)
 
     for mine, theirs in zip(alone, together, strict=True):
         assert mine == theirs

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import OperationalError
 
 from loyalty import celery  # noqa: F401  (tasks are published through its app)
-from loyalty.doors import receipts, slips
+from loyalty.doors import receipt_work, receipts, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.earning import awards
 from loyalty.earning.models import DuplicateCase, Transaction
@@ -189,11 +189,11 @@ def test_byte_order_mark_line_ends_and_column_order_do_not_matter(place: Desk, e
 def test_a_job_whose_worker_died_goes_on_after_the_last_batch(
     place: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "EARNED_AT_ONCE", 2)
+    monkeypatch.setattr(receipt_work, "EARNED_AT_ONCE", 2)
     job = checked(place, as_csv(*files.rows(place, 5)))
     receipts.approve(job=job, now=clock.now())
     job.refresh_from_db()
-    receipts._earn_batch(job, slips.Stores(place.mall), now=clock.now())
+    receipt_work.earn_batch(job, job.rows.all(), slips.Stores(place.mall), now=clock.now())
 
     later = clock.now() + 2 * receipts.LOST_AFTER
     found = receipts.lost(now=later)
@@ -218,7 +218,7 @@ def test_a_file_that_was_the_end_of_three_workers_fails(place: Desk, monkeypatch
 def test_an_import_that_gets_on_may_lose_any_number_of_workers(
     place: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "EARNED_AT_ONCE", 1)
+    monkeypatch.setattr(receipt_work, "EARNED_AT_ONCE", 1)
     job = checked(place, as_csv(*files.rows(place, 5)))
     receipts.approve(job=job, now=clock.now())
     monkeypatch.setattr(receipts, "_run", one_batch_and_dies)
@@ -231,7 +231,7 @@ def test_an_import_that_gets_on_may_lose_any_number_of_workers(
 
 
 def one_batch_and_dies(job: ImportJob, clock: Any) -> None:
-    receipts._earn_batch(job, slips.Stores(job.mall), now=clock())
+    receipt_work.earn_batch(job, job.rows.all(), slips.Stores(job.mall), now=clock())
 
 
 def test_a_batch_that_others_are_always_faster_than_is_taken_up_again(
@@ -239,8 +239,8 @@ def test_a_batch_that_others_are_always_faster_than_is_taken_up_again(
 ) -> None:
     job = checked(place, as_csv(cells(place)))
     receipts.approve(job=job, now=clock.now())
-    monkeypatch.setattr(receipts, "PAUSE", 0)
-    monkeypatch.setattr(receipts, "_earn_batch", overtaken)
+    monkeypatch.setattr(receipt_work, "PAUSE", 0)
+    monkeypatch.setattr(receipt_work, "earn_batch", overtaken)
 
     with pytest.raises(awards.Overtaken):
         receipts.run(job_id=job.pk, clock=clock.now)
@@ -256,15 +256,15 @@ def overtaken(*_given: Any, **_named: Any) -> int:
 def test_a_canceled_job_stops_and_keeps_what_was_recorded(
     place: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "EARNED_AT_ONCE", 1)
+    monkeypatch.setattr(receipt_work, "EARNED_AT_ONCE", 1)
     job = checked(place, as_csv(cells(place, "R-1"), cells(place, "R-2")))
     receipts.approve(job=job, now=clock.now())
-    receipts._earn_batch(job, slips.Stores(place.mall), now=clock.now())
+    receipt_work.earn_batch(job, job.rows.all(), slips.Stores(place.mall), now=clock.now())
 
     receipts.cancel(job=job, now=clock.now())
 
-    with pytest.raises(receipts.Canceled):
-        receipts._earn_batch(job, slips.Stores(place.mall), now=clock.now())
+    with pytest.raises(receipt_work.Canceled):
+        receipt_work.earn_batch(job, job.rows.all(), slips.Stores(place.mall), now=clock.now())
     job.refresh_from_db()
     assert job.state == "CANCELED"
 
