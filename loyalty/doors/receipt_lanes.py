@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Length, Mod
+from django.db.transaction import atomic
 
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.doors.receipt_rows import OPEN
@@ -164,9 +165,12 @@ def shares(job: ImportJob) -> tuple[Share, Share] | None:
 
 
 def _tie(job: ImportJob, *, reach: timedelta) -> None:
+    """Of a table just filled PostgreSQL knows nothing, and would compare each row with each: minutes, not a moment."""
     values: dict[str, Any] = {"job_id": job.pk, "longest": duplicates.LONGEST_OF_A_TILL, "reach": reach}
-    with connection.cursor() as cursor:
+    with atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(TIED, values)
+        cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
 
 
 @dataclass(frozen=True, slots=True)
