@@ -328,16 +328,20 @@ def checked_store(store: Store) -> Store:
     return store
 
 
+# From the names to the members, whatever is known of the tables: each of the three has an index, that of phones only
+# of those that are not empty.
 NAMED = """
 WITH program AS (SELECT id FROM members_program WHERE group_id = %(group_id)s)
-SELECT 'card', card_number, id FROM members_member
-WHERE program_id IN (SELECT id FROM program) AND card_number = ANY(%(cards)s::text[])
+SELECT 'card', called, found.id FROM program, unnest(%(cards)s::text[]) AS called CROSS JOIN LATERAL (
+    SELECT id, program_id FROM members_member WHERE card_number = called OFFSET 0) found
+WHERE found.program_id = program.id
 UNION ALL
-SELECT 'phone', phone, id FROM members_member
-WHERE program_id IN (SELECT id FROM program) AND phone = ANY(%(phones)s::text[])
+SELECT 'phone', called, found.id FROM program, unnest(%(phones)s::text[]) AS called CROSS JOIN LATERAL (
+    SELECT id FROM members_member WHERE program_id = program.id AND phone = called AND phone <> '' OFFSET 0) found
 UNION ALL
-SELECT 'user', user_id, member_id FROM members_pass
-WHERE program_id IN (SELECT id FROM program) AND user_id = ANY(%(users)s::text[])
+SELECT 'user', called, found.member_id FROM program, unnest(%(users)s::text[]) AS called CROSS JOIN LATERAL (
+    SELECT member_id, program_id FROM members_pass WHERE user_id = called OFFSET 0) found
+WHERE found.program_id = program.id
 """
 
 
