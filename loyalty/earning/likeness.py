@@ -6,7 +6,7 @@ Pure: no database, no clock. Decides nothing; a program's thresholds do (`suspec
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ HONG_KONG = ZoneInfo("Asia/Hong_Kong")
 # Two payments that a provider numbered differently are two payments (E14).
 PROVIDER_KINDS = ("PAYMENT", "MAINLAND", "ACQUIRER")
 CLOSE, NEAR = timedelta(minutes=5), timedelta(minutes=30)
+MOMENT = timedelta(microseconds=1)
 MOST_BY_COUPON_CENTS = 5000
 HIGHEST = 100
 
@@ -91,17 +92,26 @@ def is_comparable(one: Record, other: Record) -> bool:
     return first <= other.paid_at < last or abs(one.paid_at - other.paid_at) <= NEAR
 
 
-# Each of many records is compared with by the same window.
-@lru_cache(maxsize=4096)
 def window(paid_at: datetime) -> tuple[datetime, datetime]:
     """From when (inclusive) until when (exclusive) another payment may be the same one."""
+    midnight, next_midnight = _day(paid_at.astimezone(HONG_KONG).date())
+    return min(midnight, paid_at - NEAR), max(next_midnight, paid_at + NEAR + MOMENT)
+
+
+def days(paid_at: datetime) -> tuple[int, int]:
+    """Two numbers, mostly equal: any other payment that may be the same one has one of them too.
+
+    They are the Hong Kong days it was a quarter of an hour before, and will be a quarter of an hour after.
+    """
     local = paid_at.astimezone(HONG_KONG)
-    midnight = datetime.combine(local.date(), time(), HONG_KONG)
-    next_midnight = midnight + timedelta(days=1)
-    moment = timedelta(microseconds=1)
-    since, until = min(midnight, paid_at - NEAR), max(next_midnight, paid_at + NEAR + moment)
-    # As stored moments come: two in one zone are compared at once, others by their zones' rules of the day.
-    return since.astimezone(UTC), until.astimezone(UTC)
+    return (local - NEAR / 2).toordinal(), (local + NEAR / 2).toordinal()
+
+
+@lru_cache(maxsize=512)
+def _day(date: date) -> tuple[datetime, datetime]:
+    """Its first instant and that of the next one, as stored moments come: two in one zone are compared at once."""
+    midnight = datetime.combine(date, time(), HONG_KONG)
+    return midnight.astimezone(UTC), (midnight + timedelta(days=1)).astimezone(UTC)
 
 
 def compare(one: Record, other: Record) -> list[Part]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from loyalty.earning import likeness
 from loyalty.earning.models import Transaction
 from loyalty.earning.rule_terms import Facts
 from loyalty.ledger import postings
@@ -94,26 +95,31 @@ class Found(NamedTuple):
 # committed, so that of two records of one purchase the second sees the first: those are what `suspects` looks at.
 # Payments with a wallet's number share both, and so never wait for each other: two different ones are never the same
 # purchase. The order is amounts, members, then accounts, each by its number; where several stores have the name there
-# is no store, and so no amount.
+# is no store, and so no amount. Amounts are equal on one Hong Kong day or over midnight (`likeness.window`), so there
+# are two of them: of the day it was a quarter of an hour before the payment, and after. Mostly that is one.
 AMOUNT_LOCK, MEMBER_LOCK = 4101, 4102
-AMOUNT_FACTOR, KEYS = 1000003, 2**31 - 1
-AMOUNT_KEY = f"""CASE WHEN store.namesakes = 1
-    THEN ((store.id * {AMOUNT_FACTOR} + asked.amount_cents) %% {KEYS})::int END"""
+AMOUNT_FACTOR, DAY_FACTOR, KEYS = 1000003, 15485863, 2**31 - 1
+_MARKED = [f"((store.id * {AMOUNT_FACTOR} + asked.{mark}) %% {KEYS})::int" for mark in ("mark", "late_mark")]
+FIRST_KEY, LAST_KEY = (
+    f"CASE WHEN store.namesakes = 1 THEN {which}({', '.join(_MARKED)}) END" for which in ("least", "greatest")
+)
 MEMBER_KEY = f"(member.id %% {KEYS})::int"
 LOCKS = f"""
 CASE WHEN NOT %(takes_locks)s THEN false
-     WHEN asked.is_numbered THEN coalesce(pg_advisory_xact_lock_shared({AMOUNT_LOCK}, {AMOUNT_KEY})::text, '')
+     WHEN asked.is_numbered THEN coalesce(pg_advisory_xact_lock_shared({AMOUNT_LOCK}, {FIRST_KEY})::text, '')
+        || coalesce(pg_advisory_xact_lock_shared({AMOUNT_LOCK}, {LAST_KEY})::text, '')
         || coalesce(pg_advisory_xact_lock_shared({MEMBER_LOCK}, {MEMBER_KEY})::text, '') = ''
-     ELSE coalesce(pg_advisory_xact_lock({AMOUNT_LOCK}, {AMOUNT_KEY})::text, '')
+     ELSE coalesce(pg_advisory_xact_lock({AMOUNT_LOCK}, {FIRST_KEY})::text, '')
+        || coalesce(pg_advisory_xact_lock({AMOUNT_LOCK}, {LAST_KEY})::text, '')
         || coalesce(pg_advisory_xact_lock({MEMBER_LOCK}, {MEMBER_KEY})::text, '') = ''
 END
 """
 
 ASKED = """
 (SELECT * FROM unnest(%(group_ids)s::bigint[], %(mall_ids)s::bigint[], %(wallets)s::text[], %(user_ids)s::text[],
-    %(member_ids)s::bigint[], %(store_labels)s::text[], %(merchant_ids)s::text[], %(amounts)s::bigint[],
-    %(paid_ats)s::timestamptz[], %(are_numbered)s::boolean[]) WITH ORDINALITY LIMIT %(all)s)
-    AS asked (group_id, mall_id, wallet, user_id, member_id, store_label, merchant_id, amount_cents, paid_at,
+    %(member_ids)s::bigint[], %(store_labels)s::text[], %(merchant_ids)s::text[], %(paid_ats)s::timestamptz[],
+    %(marks)s::bigint[], %(late_marks)s::bigint[], %(are_numbered)s::boolean[]) WITH ORDINALITY LIMIT %(all)s)
+    AS asked (group_id, mall_id, wallet, user_id, member_id, store_label, merchant_id, paid_at, mark, late_mark,
         is_numbered, place)
 """
 PAYER = """
@@ -241,6 +247,7 @@ def _nowhere(found: Found) -> Found:
 
 
 def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
+    marks = [_marks(purchase) for purchase in asked]
     return {
         "all": columns.ALL,
         "group_ids": columns.numbers(purchase.group_id for purchase in asked),
@@ -250,10 +257,17 @@ def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
         "member_ids": columns.numbers(purchase.member_id for purchase in asked),
         "store_labels": columns.texts(purchase.store_label for purchase in asked),
         "merchant_ids": columns.texts(purchase.merchant_id for purchase in asked),
-        "amounts": columns.numbers(purchase.amount_cents for purchase in asked),
         "paid_ats": columns.moments(purchase.paid_at for purchase in asked),
+        "marks": columns.numbers(early for early, _late in marks),
+        "late_marks": columns.numbers(late for _early, late in marks),
         "are_numbered": columns.flags(bool(purchase.numbers.get("PAYMENT")) for purchase in asked),
     }
+
+
+def _marks(purchase: Purchase) -> tuple[int, int]:
+    """The amount on the days of its likes, as the keys of locks have it."""
+    early, late = likeness.days(purchase.paid_at)
+    return (purchase.amount_cents + early * DAY_FACTOR, purchase.amount_cents + late * DAY_FACTOR)
 
 
 def _take_locks(asked: Sequence[Purchase], found: Sequence[Found]) -> None:
@@ -263,8 +277,9 @@ def _take_locks(asked: Sequence[Purchase], found: Sequence[Found]) -> None:
     for purchase, one in zip(asked, found, strict=True):
         is_shared = bool(purchase.numbers.get("PAYMENT"))
         if one.store_id is not None:
-            key = (one.store_id * AMOUNT_FACTOR + purchase.amount_cents) % KEYS
-            amounts[key] = amounts.get(key, True) and is_shared
+            for mark in _marks(purchase):
+                key = (one.store_id * AMOUNT_FACTOR + mark) % KEYS
+                amounts[key] = amounts.get(key, True) and is_shared
         if one.member_id is not None:
             members[one.member_id % KEYS] = members.get(one.member_id % KEYS, True) and is_shared
     with connection.cursor() as cursor:

@@ -1,10 +1,12 @@
 """How alike two records are: the checks of the programs page, part by part, in both languages."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from loyalty.earning import likeness
 from loyalty.earning.likeness import Record
@@ -101,6 +103,29 @@ def test_only_one_day_or_half_an_hour_over_midnight_is_compared(
     assert likeness.is_comparable(first, second) is is_comparable
     since, until = likeness.window(first.paid_at)
     assert (since <= second.paid_at < until) is is_comparable
+
+
+@given(
+    st.timedeltas(timedelta(), timedelta(days=8)),
+    st.timedeltas(timedelta(hours=-30), timedelta(hours=30)),
+    st.sampled_from([HONG_KONG, UTC]),
+)
+@example(timedelta(hours=9, minutes=11), timedelta(minutes=30), HONG_KONG)
+@example(timedelta(hours=9, minutes=16), timedelta(minutes=30), HONG_KONG)
+@example(timedelta(hours=9, minutes=46), timedelta(minutes=-30), UTC)
+def test_what_may_be_one_purchase_has_a_day_in_common(
+    later: timedelta, apart: timedelta, zone: tzinfo
+) -> None:
+    paid_at = (NOON + later).astimezone(zone)
+    one, other = replace(COUNTER, paid_at=paid_at), replace(COUNTER, paid_at=paid_at + apart)
+
+    is_common = bool({*likeness.days(one.paid_at)} & {*likeness.days(other.paid_at)})
+
+    assert is_common or not likeness.is_comparable(one, other)
+
+
+def test_a_purchase_by_day_has_one_day_alone() -> None:
+    assert len({*likeness.days(NOON)}) == 1
 
 
 def test_every_part_is_said_in_both_languages() -> None:

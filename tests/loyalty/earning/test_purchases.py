@@ -1,11 +1,13 @@
 """The facts of a purchase come from one statement: who, where, by which rule, and with what consent."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.transaction import atomic
 from django.test.utils import CaptureQueriesContext
 
 from loyalty.earning import decisions, purchases
@@ -125,14 +127,49 @@ def test_where_one_store_has_the_name_its_amount_and_the_member_are_locked(
     assert locked() == {purchases.AMOUNT_LOCK, purchases.MEMBER_LOCK}
 
 
+@pytest.mark.parametrize("many", [1, 2])
+@pytest.mark.parametrize(("minutes", "days"), [(0, 1), (-10, 2)])
+def test_an_amount_is_locked_for_its_day_and_near_midnight_for_both(
+    store: Store, wallet_pass: Pass, many: int, minutes: int, days: int
+) -> None:
+    midnight = TUESDAY.replace(hour=0, minute=0)
+    paid_at = midnight + timedelta(minutes=minutes) if minutes else midnight + timedelta(hours=12)
+
+    purchases.find_all([purchase(store, wallet_pass, paid_at=paid_at)] * many)
+
+    assert len(locks(purchases.AMOUNT_LOCK)) == days
+
+
+def test_one_alone_and_many_lock_the_same(store: Store, wallet_pass: Pass) -> None:
+    late = TUESDAY.replace(hour=23, minute=55)
+    asked = purchase(store, wallet_pass, paid_at=late)
+    held = []
+    for many in (1, 2):
+        with suppress(Undone), atomic():
+            purchases.find_all([asked] * many)
+            held.append(locks(purchases.AMOUNT_LOCK) | locks(purchases.MEMBER_LOCK))
+            raise Undone
+
+    assert held[0] == held[1]
+    assert len(held[0]) == 3
+
+
+class Undone(Exception):
+    """Takes a block's locks back."""
+
+
 def locked() -> set[int]:
+    return {of for of in (purchases.AMOUNT_LOCK, purchases.MEMBER_LOCK) if locks(of)}
+
+
+def locks(of: int) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT classid::int FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
-            " AND classid = ANY(%s)",
-            [[purchases.AMOUNT_LOCK, purchases.MEMBER_LOCK]],
+            "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            " AND classid = %s",
+            [of],
         )
-        return {lock for (lock,) in cursor.fetchall()}
+        return {key for (key,) in cursor.fetchall()}
 
 
 def test_the_rule_is_the_one_of_the_time_of_payment(store: Store, wallet_pass: Pass) -> None:
