@@ -103,16 +103,16 @@ def _next_members(open_rows: QuerySet[ImportRow], stores: slips.Stores, *, after
 
 
 def earn(job: ImportJob, share: Share, clock: Callable[[], datetime]) -> None:
-    """Record what is to be recorded."""
+    """Record what is to be recorded, member by member; those who are done are not looked through again."""
     rows, stores = share.of(ImportRow.objects.filter(job=job)), slips.Stores(job.mall)
-    while _batch(job, rows, stores, clock):
-        pass
+    while done := _batch(job, rows, stores, clock):
+        rows = rows.filter(member__gte=done[-1].member_id)
 
 
 def _batch(
     job: ImportJob, rows: QuerySet[ImportRow], stores: slips.Stores, clock: Callable[[], datetime]
-) -> int:
-    """One batch, again if it met another lock in the wrong order; 0 when nothing is left."""
+) -> list[Row]:
+    """One batch, again if it met another lock in the wrong order; none when nothing is left."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return earn_batch(job, rows, stores, now=clock())
@@ -124,20 +124,22 @@ def _batch(
 
 
 @atomic
-def earn_batch(job: ImportJob, open_rows: QuerySet[ImportRow], stores: slips.Stores, *, now: datetime) -> int:
-    """The next of these rows; how many there were."""
+def earn_batch(
+    job: ImportJob, open_rows: QuerySet[ImportRow], stores: slips.Stores, *, now: datetime
+) -> list[Row]:
+    """The next of these rows, recorded."""
     with connection.cursor() as cursor:
         cursor.execute(FOR_MANY)
     rows = receipt_rows.next_open(open_rows.select_for_update(of=("self",)), stores, EARNED_AT_ONCE)
     rows = receipt_rows.apart(rows)
     if not rows:
-        return 0
+        return []
     held = receipt_rows.settle(rows, group_id=job.mall.group_id)
     _earn([row for row in rows if row.fate != Fate.KNOWN], job, held=held, now=now)
     receipt_rows.save(rows)
     _check_now()
     move(job, State.RUNNING, now=now, done_count=F("done_count") + len(rows), attempt_count=0)
-    return len(rows)
+    return rows
 
 
 def _check_now() -> None:
