@@ -1,35 +1,26 @@
-"""Receipt files on the staff screens: send one, read what would become of each row, import it, watch it go."""
+"""Receipt files on the staff screens: what would become of each row, the import, and what became of them."""
 
 import csv
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django import db, forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django import db
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, StreamingHttpResponse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from kombu.exceptions import OperationalError
 
-from loyalty.doors import receipt_files, receipts, slips, tasks
+from loyalty.doors import file_screens, receipt_files, receipts, slips, tasks
+from loyalty.doors.file_screens import LISTED, FileAdmin
 from loyalty.doors.models import ImportJob, ImportRow
-from loyalty.doors.partner_screens import MallField
 from loyalty.earning import transaction_story
 from loyalty.earning.models import Transaction
-from pms import clock, formats, scoping, story, table_files
-from pms.models import Mall
-from pms.records import Deed, RecordAdmin, Refused, login_of, pill_by
+from pms import clock, formats, story
+from pms.records import Deed, Refused, pill_by
 from pms.story import Panel
-from pms.table_files import FileRefused
 
-log = logging.getLogger(__name__)
-
-LISTED = 200
 CHANGE = "doors.change_importjob"
 TONES = {
     "CHECKING": "news", "CHECKED": "wait", "RUNNING": "news", "DONE": "good", "REFUSED": "bad", "CANCELED": "quiet",
@@ -38,21 +29,10 @@ TONES = {
 FATES = {"READY": "good", "CONFLICT": "warn", "KNOWN": "quiet", "FAULTY": "bad", "RECORDED": "good"}
 
 
-class FileForm(forms.Form):
-    mall = MallField(label=_("Mall"), queryset=Mall.objects.none(), empty_label=None)
-    file = forms.FileField(label=_("File (CSV in UTF-8, or XLSX; 200 MB at most)"), allow_empty_file=True)
-
-    def __init__(self, *typed: Any, request: HttpRequest) -> None:
-        super().__init__(*typed)
-        field: Any = self.fields["mall"]
-        field.queryset = scoping.malls_of(request.user).order_by("name_en")
-        self.fields["file"].widget.attrs |= {"accept": ".csv,.xlsx"}
-
-
 def _import(request: HttpRequest, job: ImportJob) -> object:
     if not receipts.approve(job=job, now=clock.now()):
         raise Refused(gettext("The file is not waiting to be imported."))
-    _tell(request, job, tasks.import_receipts)
+    file_screens.tell(request, job, tasks.import_receipts)
     return gettext("The file is being imported.")
 
 
@@ -63,15 +43,11 @@ def _cancel(_request: HttpRequest, job: ImportJob) -> object:
 
 
 @admin.register(ImportJob)
-class ImportJobAdmin(RecordAdmin):
-    mall_path = "mall"
-    is_addable = True
+class ImportJobAdmin(FileAdmin):
+    tones = TONES
+    form_page = "admin/receipt_file.html"
+    task = tasks.check_receipts
     list_display = ("name", "state_pill", "mall_name", "rows_shown", "sent")
-    list_select_related = ("mall__group", "asked_by")
-    list_filter = ("state", ("mall", scoping.ScopedFilter))
-    search_fields = ("file_name__exact",)
-    ordering = ("-pk",)
-    sortable_by = ()
     empty_words = _("No receipt file yet. A file is checked first, and imported only when you say so.")
     deeds = (
         Deed(name="import", label=_("Import"), permission=CHANGE, do=_import,
@@ -81,56 +57,21 @@ class ImportJobAdmin(RecordAdmin):
              is_offered=lambda job: job.is_moving or job.state == ImportJob.State.CHECKED),
     )  # fmt: skip
 
+    def accept(self, **sent: Any) -> tuple[ImportJob, bool]:
+        return receipts.accept(**sent)
+
+    def form_content(self) -> dict[str, object]:
+        return {"title": gettext("Import receipts"), "columns": receipt_files}
+
+    def said(self, file: ImportJob) -> str:
+        return _said(file)
+
+    def judged(self, file: ImportJob) -> int:
+        """The bar stands still while nobody knows how many rows there are."""
+        return file.done_count if file.row_count else 0
+
     def get_urls(self) -> list[URLPattern]:
-        own = [
-            path("<int:object_id>/progress.json", self.admin_site.admin_view(self.progress_view),
-                 name="doors_importjob_progress"),
-            path("<int:object_id>/rows.csv", self.admin_site.admin_view(self.rows_view),
-                 name="doors_importjob_rows"),
-        ]  # fmt: skip
-        return [*own, *super().get_urls()]
-
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        is_sent = request.method == "POST"
-        form = (
-            FileForm(request.POST, request.FILES, request=request) if is_sent else FileForm(request=request)
-        )
-        accepted = self._accepted(request, form) if is_sent and form.is_valid() else None
-        if accepted:
-            return HttpResponseRedirect(self._address(accepted))
-        context = {
-            **self.admin_site.each_context(request), "opts": self.opts, "title": gettext("Import receipts"),
-            "form": form, "columns": receipt_files,
-        }  # fmt: skip
-        return TemplateResponse(request, "admin/receipt_file.html", context)
-
-    def _accepted(self, request: HttpRequest, form: FileForm) -> ImportJob | None:
-        file = form.cleaned_data["file"]
-        try:
-            job, is_new = receipts.accept(
-                mall=form.cleaned_data["mall"],
-                file=file,
-                name=file.name or "",
-                by=login_of(request),
-                now=clock.now(),
-            )
-        except FileRefused as refused:
-            form.add_error("file", _refusal(refused.code, refused.detail))
-            return None
-        if is_new:
-            self.log_addition(request, job, gettext("Sent"))
-            _tell(request, job, tasks.check_receipts)
-        else:
-            messages.info(request, gettext("This file was sent before. Nothing was done again."))
-        return job
-
-    def progress_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """What the page's script asks for while the file is worked on."""
-        job: Any = self._visible_thing(request, str(object_id))
-        shown = {"judged": _shown(job), "transactions": job.row_count, "is_open": job.is_moving}
-        return JsonResponse(shown | {"said": _said(job)})
+        return [self.own_url("rows.csv", self.rows_view), *super().get_urls()]
 
     def rows_view(self, request: HttpRequest, object_id: int) -> StreamingHttpResponse:
         """Every row's fate, as a file that a spreadsheet opens with correct Chinese and runs nothing of."""
@@ -142,57 +83,18 @@ class ImportJobAdmin(RecordAdmin):
         answer.headers["Content-Disposition"] = f'attachment; filename="receipts-{job.pk}.csv"'
         return answer
 
-    def _page(self, request: HttpRequest, thing: Any, typed: str = "") -> HttpResponse:
-        page = super()._page(request, thing, typed)
-        assert isinstance(page, TemplateResponse)  # as RecordAdmin makes it
-        page.template_name = "admin/backtest.html"
-        return page
-
-    @admin.display(description=_("file"))
-    def name(self, job: ImportJob) -> str:
-        return job.file_name
-
-    @admin.display(description=_("state"))
-    def state_pill(self, job: ImportJob) -> str:
-        return pill_by(TONES, job)
-
-    @admin.display(description=_("mall"))
-    def mall_name(self, job: ImportJob) -> str:
-        return formats.name_of(job.mall)
-
-    @admin.display(description=_("rows"))
-    def rows_shown(self, job: ImportJob) -> str:
-        return formats.column(formats.number(job.row_count))
-
-    @admin.display(description=_("uploaded"))
-    def sent(self, job: ImportJob) -> str:
-        return formats.two_lines(formats.moment(job.asked_at), job.asked_by or "")
-
     def title_of(self, thing: ImportJob) -> object:
         return thing.file_name
 
-    def pill_of(self, thing: ImportJob) -> str:
-        return self.state_pill(thing)
 
-
-@story.tells("doors.importjob", 10)
-def progress(_request: HttpRequest, job: ImportJob) -> Panel | None:
-    if not job.is_moving:
-        return None
-    address = reverse("admin:doors_importjob_progress", args=[job.pk])
-    bar = {"transaction_count": job.row_count, "judged_count": _shown(job)}
-    content = {"run": bar, "address": address, "said": _said(job)}
-    return Panel(title=gettext("Progress"), template="progress", content=content)
+story.tells("doors.importjob", 10)(file_screens.progress)
 
 
 @story.tells("doors.importjob", 20)
 def summary(_request: HttpRequest, job: ImportJob) -> Panel:
     """What would become of the rows, or what became of them."""
     if job.state == ImportJob.State.REFUSED:
-        return story.facts(gettext("The file was refused"), [
-            (gettext("Because"), _refusal(job.refusal, job.refusal_detail)),
-            (gettext("Kept"), gettext("Nothing was taken from the file.")),
-        ])  # fmt: skip
+        return file_screens.refused(job)
     try:
         counted = receipts.counts(job)
     except db.OperationalError:
@@ -228,10 +130,7 @@ def _download(job: ImportJob) -> tuple[object, object]:
 @story.tells("doors.importjob", 30)
 def faults(_request: HttpRequest, job: ImportJob) -> Panel | None:
     rows = list(ImportRow.objects.filter(job=job, fate=ImportRow.Fate.FAULTY).order_by("line")[:LISTED])
-    told = [(formats.number(row.line), fault["field"], _fault(fault)) for row in rows for fault in row.faults]
-    headings = [(gettext("Line"), "number"), (gettext("Field"), ""), (gettext("What is wrong"), "")]
-    title = _first(gettext("Refused rows"), len(rows))
-    return story.table(title, headings, told, empty="") if told else None
+    return file_screens.faults(_first(gettext("Refused rows"), len(rows)), rows, _fault)
 
 
 @story.tells("doors.importjob", 40)
@@ -273,15 +172,6 @@ def _first(title: str, shown: int) -> str:
     return gettext("%(title)s (the first %(count)s)") % {"title": title, "count": LISTED}
 
 
-def _tell(request: HttpRequest, job: ImportJob, task: Any) -> None:
-    """A worker that cannot be told finds the job by itself, within half a minute."""
-    try:
-        task.delay(job_id=job.pk)
-    except OperationalError as error:
-        log.warning("no worker could be told of receipt file %d: %s", job.pk, error)
-        messages.warning(request, gettext("The worker is away; it goes on as soon as it is back."))
-
-
 def _said(job: ImportJob) -> str:
     counted = {"done": formats.number(job.done_count), "rows": formats.number(job.row_count)}
     if job.state != ImportJob.State.CHECKING:
@@ -299,15 +189,6 @@ def _pace(job: ImportJob) -> Iterator[str]:
         yield gettext("%(count)s rows a second") % {"count": formats.number(pace.rows_per_second)}
     if pace and pace.left:
         yield gettext("about %(span)s left") % {"span": formats.span(pace.left)}
-
-
-def _shown(job: ImportJob) -> int:
-    """The bar stands still while nobody knows how many rows there are."""
-    return job.done_count if job.row_count else 0
-
-
-def _refusal(code: str, detail: str) -> str:
-    return f"{table_files.REFUSALS[code]} {detail}".strip()
 
 
 def _fault(fault: dict[str, Any]) -> str:

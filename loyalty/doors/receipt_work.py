@@ -16,6 +16,7 @@ from django.db.models import F, QuerySet
 from django.db.transaction import atomic
 
 from loyalty.doors import kept_files, receipt_files, receipt_rows, slips
+from loyalty.doors.kept_files import NotOurs
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.doors.receipt_lanes import Share
 from loyalty.doors.receipt_rows import Row
@@ -42,7 +43,7 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ran
 AS_EVER = "SET LOCAL plan_cache_mode TO DEFAULT"
 
 
-class Canceled(Exception):
+class Canceled(NotOurs):
     """Somebody canceled the job, or another worker has taken it."""
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from loyalty import celery  # noqa: F401  (tasks are published through its app)
-from loyalty.doors import provider_files, tasks
+from loyalty.doors import kept_files, provider_files, tasks
 from loyalty.ledger.models import Posting
 from loyalty.review.models import Finding, ProviderColumn, ProviderRow, Reconciliation, ReconciliationPiece
 from pms import table_files
@@ -244,7 +244,7 @@ def test_a_file_that_was_the_end_of_three_workers_fails(
 
 
 def dies(*_given: Any) -> None:
-    raise provider_files.NotOurs
+    raise kept_files.NotOurs
 
 
 def test_compare_again_is_the_workers_and_not_done_in_the_press_of_the_button(person: Shopper) -> None:

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import OperationalError
 
 from loyalty import celery  # noqa: F401  (tasks are published through its app)
-from loyalty.doors import receipt_work, receipts, slips
+from loyalty.doors import kept_files, receipt_work, receipts, slips
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.earning import awards
 from loyalty.earning.models import DuplicateCase, Transaction
@@ -195,7 +195,7 @@ def test_a_job_whose_worker_died_goes_on_after_the_last_batch(
     job.refresh_from_db()
     receipt_work.earn_batch(job, job.rows.all(), slips.Stores(place.mall), now=clock.now())
 
-    later = clock.now() + 2 * receipts.LOST_AFTER
+    later = clock.now() + 2 * kept_files.LOST_AFTER
     found = receipts.lost(now=later)
     receipts.run(job_id=job.pk, clock=lambda: later)
 
