@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.utils import translation
 from pytest_django import DjangoDbBlocker
 
@@ -42,6 +43,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         redis.Redis.from_url(os.environ["REDIS_URL"], socket_connect_timeout=5).ping()
     except redis.RedisError as error:
         pytest.exit(f"Valkey does not answer (TEST_REDIS_URL or the embedded one): {error}", returncode=4)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> None:
+    """One round instead of a million, half a second each; installations of their own have them all."""
+    PBKDF2PasswordHasher.iterations = 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
