@@ -113,6 +113,8 @@ def test_of_many_who_map_one_wins_and_unmapping_leaves_none_behind_that_came_mea
         work = pool.submit(closing, mappings.work, job_id=undo.pk, clock=clock.now)
         for one in [work, *sent]:
             one.result()
+    # It waits for what was still being judged when it came to it, and is taken up again.
+    mappings.work(job_id=undo.pk, clock=lambda: clock.now() + 2 * mappings.LOST_AFTER)
 
     undo.refresh_from_db()
     assert sorted(said) == sorted(["mapped", *[f"told of {mapping.store_id}"] * 3])

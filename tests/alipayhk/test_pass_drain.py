@@ -76,7 +76,7 @@ def test_a_slow_mall_leaves_room_for_the_others(gateway: Gateway) -> None:
     slow, well = outbound.mall(gateway), outbound.mall(gateway)
     waiting = [outbound.member(slow) for _ in range(pass_drain.MOST_IN_FLIGHT)]
     for card in waiting:
-        gateway.fault("delay", user_id=card.user_id, seconds=1.5)
+        gateway.fault("delay", user_id=card.user_id, seconds=4)
     passes.notice_new()
     others = [outbound.member(well, points=138) for _ in range(3)]
     passes.notice_new()
