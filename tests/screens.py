@@ -14,7 +14,7 @@ from factory.django import DjangoModelFactory
 
 from pms.models import MallGroup, MallStaff, User
 from pms.records import RecordAdmin
-from tests import factories
+from tests import factories, slowness
 from tests.factories import UserFactory
 
 FACTORIES: dict[type[Model], Any] = {
@@ -55,7 +55,7 @@ def logged_in(user: User) -> Client:
 
 def seconds(client: Client, address: str) -> float:
     """Our own time and the database's, the best of five; not what other tests had of the machine meanwhile."""
-    return min(_seconds(client, address) for _ in range(5))
+    return min(_seconds(client, address) / slowness.measured() for _ in range(5))
 
 
 def _seconds(client: Client, address: str) -> float:

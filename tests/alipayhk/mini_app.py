@@ -12,7 +12,7 @@ from alipayhk import miniapp_sessions
 from alipayhk.models import Credential
 from members.models import Member, Pass
 from pms import clock
-from tests import factories
+from tests import factories, slowness
 from tests.loyalty.earning import programs
 from tests.loyalty.earning.programs import Shopper
 
@@ -95,29 +95,17 @@ def code_of(answer: Any) -> tuple[int, str]:
 def quickest(call: Callable[[], Any], *, limit: float, tries: int = 60) -> float:
     """Our own seconds for one call, no wait among them; how often the database is asked is another test's matter.
 
-    Tried until one stays under the limit: what other tests have of the machine is no time of ours. Nor is it ours
-    when the whole machine is slow: the seconds are those of one that adds up a hundred thousand numbers in 4 ms.
+    Tried until one stays under the limit: what other tests have of the machine is no time of ours, nor is it ours when
+    the whole machine is slow.
     """
-    best = _even_seconds(call)
+    best = _own_seconds(call)
     while best >= limit and (tries := tries - 1):
-        best = min(best, _even_seconds(call))
+        best = min(best, _own_seconds(call))
     return best
-
-
-def _even_seconds(call: Callable[[], Any]) -> float:
-    seconds, slowness = _own_seconds(call), _own_seconds(_add_up) / 0.004
-    return seconds / max(1.0, slowness)
 
 
 def _own_seconds(call: Callable[[], Any]) -> float:
     began = time.thread_time()
-    answer = call()
+    assert call().status_code == 200
     seconds = time.thread_time() - began
-    assert answer is None or answer.status_code == 200
-    return seconds
-
-
-def _add_up() -> None:
-    found = 0
-    for number in range(100_000):
-        found += number
+    return seconds / slowness.measured()
