@@ -318,6 +318,7 @@ class ListedStoreAdmin(RecordAdmin):
 @admin.register(ConfirmationRun)
 class ConfirmationRunAdmin(RecordAdmin):
     mall_path = "mall"
+    page_template = "admin/watched_record.html"
     list_display = ("mall_name", "state_pill", "found", "odd", "asked")
     list_select_related = ("mall", "asked_by")
     list_filter = ("state", ("mall", scoping.ScopedFilter))
@@ -341,12 +342,6 @@ class ConfirmationRunAdmin(RecordAdmin):
         run: Any = self._visible_thing(request, str(object_id))
         counted = {"judged": min(run.found_rows, run.claimed_rows), "transactions": run.claimed_rows}
         return JsonResponse({**counted, "is_open": run.is_moving, "said": collection_story.said(run)})
-
-    def _page(self, request: HttpRequest, thing: Any, typed: str = "") -> HttpResponse:
-        page = super()._page(request, thing, typed)
-        assert isinstance(page, TemplateResponse)  # as RecordAdmin makes it
-        page.template_name = "admin/backtest.html"
-        return page
 
     @admin.display(description=_("mall"))
     def mall_name(self, run: ConfirmationRun) -> str:

@@ -44,6 +44,7 @@ class RecordAdmin(ScopedModelAdmin):
     """A model that nobody edits by form."""
 
     deeds: ClassVar[Sequence[Deed]] = ()
+    page_template = "admin/record.html"
 
     def title_of(self, thing: Any) -> object:
         return thing
@@ -119,7 +120,7 @@ class RecordAdmin(ScopedModelAdmin):
             ],
             "typed": typed,
         }
-        return TemplateResponse(request, "admin/record.html", context)
+        return TemplateResponse(request, self.page_template, context)
 
 
 def login_of(request: HttpRequest) -> User:

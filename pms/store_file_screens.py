@@ -20,11 +20,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from pms import clock, formats, scoping, store_export, store_files, store_rows, table_files
+from pms.mall_forms import MallFileForm
 from pms.models import Mall, StoreChange
 from pms.records import login_of
 from pms.scoping import ScopedModelAdmin
 from pms.store_files import Plan
-from pms.store_forms import StoreFileForm
 from pms.table_files import FileRefused
 
 log = logging.getLogger(__name__)
@@ -53,15 +53,11 @@ class StoreFileScreens(ScopedModelAdmin):
         if "carried" in request.POST:
             return self._write(request)
         is_sent = request.method == "POST"
-        form = (
-            StoreFileForm(request.POST, request.FILES, request=request)
-            if is_sent
-            else StoreFileForm(request=request)
-        )
+        form = MallFileForm(*([request.POST, request.FILES] if is_sent else []), request=request)
         plan, carried = self._look(request, form) if is_sent and form.is_valid() else (None, "")
         return self._import_page(request, form, plan, carried)
 
-    def _look(self, request: HttpRequest, form: StoreFileForm) -> tuple[Plan | None, str]:
+    def _look(self, request: HttpRequest, form: MallFileForm) -> tuple[Plan | None, str]:
         mall, file = form.cleaned_data["mall"], form.cleaned_data["file"]
         try:
             plan = store_files.check(mall=mall, file=file, by=login_of(request))
@@ -89,7 +85,7 @@ class StoreFileScreens(ScopedModelAdmin):
             if plan.is_worth_it:
                 self.message_user(request, CHANGED, messages.WARNING)
             return self._import_page(
-                request, StoreFileForm(request=request), plan, _carried(request, plan, content)
+                request, MallFileForm(request=request), plan, _carried(request, plan, content)
             )
         count = store_files.counts(plan)
         log.info("%s imported stores of %s: %s", request.user.get_username(), mall.tag, count)
@@ -100,7 +96,7 @@ class StoreFileScreens(ScopedModelAdmin):
         return HttpResponseRedirect(reverse("admin:pms_store_changelist"))
 
     def _import_page(
-        self, request: HttpRequest, form: StoreFileForm, plan: Plan | None, carried: str
+        self, request: HttpRequest, form: MallFileForm, plan: Plan | None, carried: str
     ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request), "opts": self.opts, "title": gettext("Import stores"),

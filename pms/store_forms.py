@@ -8,7 +8,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from pms import formats, scoping, store_labels, store_rows
+from pms import scoping, store_labels, store_rows
+from pms.mall_forms import MallField
 from pms.models import Mall, Store, StoreMapping
 from pms.steady_forms import SteadyForm
 
@@ -76,11 +77,6 @@ class StoreForm(SteadyForm):
         return left_out - {"group"} if self.instance.group_id else left_out
 
 
-class MallField(forms.ModelChoiceField):  # type: ignore[type-arg]
-    def label_from_instance(self, obj: Any) -> str:
-        return formats.name_of(obj)
-
-
 class MoveForm(forms.Form):
     to_mall = MallField(label=_("To the mall"), queryset=Mall.objects.none())
     moved_date = forms.DateField(
@@ -119,14 +115,3 @@ class MergeForm(forms.Form):
                 else _("No other store of your malls has this code or PMS label.")
             )
         return found[0]
-
-
-class StoreFileForm(forms.Form):
-    mall = MallField(label=_("Mall"), queryset=Mall.objects.none(), empty_label=None)
-    file = forms.FileField(label=_("File (CSV in UTF-8, or XLSX)"), allow_empty_file=True)
-
-    def __init__(self, *typed: Any, request: HttpRequest) -> None:
-        super().__init__(*typed)
-        field: Any = self.fields["mall"]
-        field.queryset = scoping.malls_of(request.user).order_by("name_en")
-        self.fields["file"].widget.attrs |= {"accept": ".csv,.xlsx"}

@@ -18,9 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 
 from loyalty.doors import kept_files
-from loyalty.doors.partner_screens import MallField
 from pms import clock, formats, scoping, story, table_files
-from pms.models import Mall
+from pms.mall_forms import MallFileForm
 from pms.records import RecordAdmin, login_of, pill_by
 from pms.story import Panel
 from pms.table_files import FileRefused
@@ -30,15 +29,8 @@ log = logging.getLogger(__name__)
 LISTED = 200
 
 
-class FileForm(forms.Form):
-    mall = MallField(label=_("Mall"), queryset=Mall.objects.none(), empty_label=None)
+class FileForm(MallFileForm):
     file = forms.FileField(label=_("File (CSV in UTF-8, or XLSX; 200 MB at most)"), allow_empty_file=True)
-
-    def __init__(self, *typed: Any, request: HttpRequest) -> None:
-        super().__init__(*typed)
-        field: Any = self.fields["mall"]
-        field.queryset = scoping.malls_of(request.user).order_by("name_en")
-        self.fields["file"].widget.attrs |= {"accept": ".csv,.xlsx"}
 
 
 class FileAdmin(RecordAdmin):
@@ -51,6 +43,7 @@ class FileAdmin(RecordAdmin):
     search_fields = ("file_name__exact",)
     ordering = ("-pk",)
     sortable_by = ()
+    page_template = "admin/watched_record.html"
     tones: ClassVar[dict[str, str]]
     form_page: ClassVar[str]
     task: ClassVar[Any]
@@ -120,12 +113,6 @@ class FileAdmin(RecordAdmin):
 
     def _name(self, word: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{word}"
-
-    def _page(self, request: HttpRequest, thing: Any, typed: str = "") -> HttpResponse:
-        page = super()._page(request, thing, typed)
-        assert isinstance(page, TemplateResponse)  # as RecordAdmin makes it
-        page.template_name = "admin/backtest.html"
-        return page
 
     @admin.display(description=_("file"))
     def name(self, file: Any) -> str:

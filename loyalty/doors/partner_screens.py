@@ -1,6 +1,6 @@
 """Partners' keys on the staff screens: made and shown once, revoked, and when each was used last."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -15,32 +15,16 @@ from loyalty.doors import partners
 from loyalty.doors.models import PartnerKey, PartnerRequest
 from loyalty.earning.models import Transaction
 from pms import clock, formats, scoping, story
-from pms.models import Mall
+from pms.mall_forms import MallForm
 from pms.records import Deed, RecordAdmin, Refused, login_of
 from pms.story import Panel
 
 LISTED = 20
 IN_USE = _("A key of this name is in use; revoke it first.")
 
-if TYPE_CHECKING:
-    BaseChoice = forms.ModelChoiceField[Mall]
-else:
-    BaseChoice = forms.ModelChoiceField
 
-
-class MallField(BaseChoice):
-    def label_from_instance(self, obj: Mall) -> str:
-        return formats.name_of(obj)
-
-
-class KeyForm(forms.Form):
-    mall = MallField(label=_("Mall"), queryset=Mall.objects.none(), empty_label=None)
+class KeyForm(MallForm):
     name = forms.CharField(label=_("Name of the partner or till"), max_length=64)
-
-    def __init__(self, typed: Any = None, *, request: HttpRequest) -> None:
-        super().__init__(typed)
-        field: Any = self.fields["mall"]
-        field.queryset = scoping.malls_of(request.user).order_by("name_en")
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()

@@ -59,6 +59,7 @@ def _cancel(_request: HttpRequest, run: BacktestRun) -> object:
 class BacktestRunAdmin(RecordAdmin):
     group_path = "program__group"
     is_addable = True
+    page_template = "admin/watched_record.html"
     list_display = ("rule_name", "program_name", "period", "state_pill", "change", "asked")
     list_select_related = ("program", "asked_by")
     search_fields = ("rule_code", "name_en", "name_zh")
@@ -104,12 +105,6 @@ class BacktestRunAdmin(RecordAdmin):
         run: Any = self._visible_thing(request, str(object_id))
         shown = {"judged": run.judged_count, "transactions": run.transaction_count, "is_open": run.is_open}
         return JsonResponse(shown | {"said": str(_said(run))})
-
-    def _page(self, request: HttpRequest, thing: Any, typed: str = "") -> HttpResponse:
-        page = super()._page(request, thing, typed)
-        assert isinstance(page, TemplateResponse)  # as RecordAdmin makes it
-        page.template_name = "admin/backtest.html"
-        return page
 
     @admin.display(description=gettext_lazy("rule"))
     def rule_name(self, run: BacktestRun) -> str:

@@ -103,6 +103,7 @@ _MARKED = [f"((store.id * {AMOUNT_FACTOR} + asked.{mark}) %% {KEYS})::int" for m
 FIRST_KEY, LAST_KEY = (
     f"CASE WHEN store.namesakes = 1 THEN {which}({', '.join(_MARKED)}) END" for which in ("least", "greatest")
 )
+Marks = tuple[int, int]
 MEMBER_KEY = f"(member.id %% {KEYS})::int"
 LOCKS = f"""
 CASE WHEN NOT %(takes_locks)s THEN false
@@ -224,11 +225,12 @@ def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool 
     One alone takes them while they are read: what changes under the locks is in either case asked once they are had.
     """
     is_new = is_new and not is_trial
-    values = _values(asked)
+    marks = [_marks(purchase) for purchase in asked]
     with connection.cursor() as cursor:
         cursor.execute(
             FACTS,
-            values | {"is_trial": is_trial, "is_new": is_new, "takes_locks": is_new and len(asked) == 1},
+            _values(asked, marks)
+            | {"is_trial": is_trial, "is_new": is_new, "takes_locks": is_new and len(asked) == 1},
         )
         rows = cursor.fetchall()
     found: dict[int, Found] = {}
@@ -238,7 +240,7 @@ def find_all(asked: Sequence[Purchase], *, is_trial: bool = False, is_new: bool 
         found[place] = _nowhere(found[place]) if place in found else Found._make(row[1:])
     known = [found[place] for place in range(1, len(asked) + 1)]
     if is_new and len(asked) > 1:
-        _take_locks(asked, known)
+        _take_locks(asked, marks, known)
     return known
 
 
@@ -246,8 +248,7 @@ def _nowhere(found: Found) -> Found:
     return found._replace(store_id=None, store_mall_id=None, store_mall_tag=None)
 
 
-def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
-    marks = [_marks(purchase) for purchase in asked]
+def _values(asked: Sequence[Purchase], marks: Sequence[Marks]) -> dict[str, Any]:
     return {
         "all": columns.ALL,
         "group_ids": columns.numbers(purchase.group_id for purchase in asked),
@@ -264,20 +265,20 @@ def _values(asked: Sequence[Purchase]) -> dict[str, Any]:
     }
 
 
-def _marks(purchase: Purchase) -> tuple[int, int]:
+def _marks(purchase: Purchase) -> Marks:
     """The amount on the days of its likes, as the keys of locks have it."""
     early, late = likeness.days(purchase.paid_at)
     return (purchase.amount_cents + early * DAY_FACTOR, purchase.amount_cents + late * DAY_FACTOR)
 
 
-def _take_locks(asked: Sequence[Purchase], found: Sequence[Found]) -> None:
+def _take_locks(asked: Sequence[Purchase], marks: Sequence[Marks], found: Sequence[Found]) -> None:
     """Amounts, members and accounts, as `LOCKS` has them; one that any purchase wants for itself is not shared."""
     amounts: dict[int, bool] = {}
     members: dict[int, bool] = {}
-    for purchase, one in zip(asked, found, strict=True):
+    for purchase, days, one in zip(asked, marks, found, strict=True):
         is_shared = bool(purchase.numbers.get("PAYMENT"))
         if one.store_id is not None:
-            for mark in _marks(purchase):
+            for mark in days:
                 key = (one.store_id * AMOUNT_FACTOR + mark) % KEYS
                 amounts[key] = amounts.get(key, True) and is_shared
         if one.member_id is not None:

@@ -230,11 +230,13 @@ def test_a_late_notice_earns_at_the_old_mall_and_a_recount_agrees(store: Store) 
 
 def test_a_store_is_found_by_indexes_alone(store: Store) -> None:
     factories.StoreFactory.create_batch(3, mall=store.mall)
+    asked = purchase(store)
+    values = purchases._values([asked], [purchases._marks(asked)])
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(
             "EXPLAIN " + purchases.FACTS,
-            purchases._values([purchase(store)]) | {"is_trial": True, "is_new": False, "takes_locks": False},
+            values | {"is_trial": True, "is_new": False, "takes_locks": False},
         )
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
