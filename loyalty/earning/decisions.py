@@ -17,7 +17,7 @@ from loyalty.ledger import expiry
 from loyalty.ledger.postings import NewLot
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Decision:
     """A judgement with all it was judged on, so that the award can keep it."""
 
@@ -44,7 +44,7 @@ NOTHING = Decision(judgement=Judgement())
 WRONG_MALL = Decision(judgement=Judgement(reasons=[reason("WRONG_MALL")]))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Case:
     """A purchase with the rules in force when it was paid: all that can be known of it before its limits are."""
 

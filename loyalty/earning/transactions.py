@@ -3,13 +3,12 @@
 Called by `awards` alone, which has judged them.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from loyalty.earning import decisions, duplicates
@@ -72,7 +71,7 @@ SELECT member.id, true FROM members_member member WHERE member.state = 'CLOSED' 
 """
 # A sign that stands in no JSON: as elements of an array, all their quotation marks would have to be escaped one by one.
 BETWEEN = "\x1e"
-DOCUMENTS = ("facts", "versions", "rooms", "lines", "reasons")
+DOCUMENTS = ("facts", "versions", "rooms", "lines", "reasons", "conditions")
 FIGURES = ("points", "pending_points", "counted_cents")
 
 
@@ -80,7 +79,7 @@ class ClosedMeanwhile(Exception):
     """A member was closed after the facts were read, and the card may be another's now."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Record:
     """What is to be written of one purchase, under the number that `found` brought for it."""
 
@@ -95,7 +94,7 @@ class Record:
         return self.found.transaction_id
 
     @property
-    def claims(self) -> list[tuple[str, str]]:
+    def claims(self) -> duplicates.Numbers:
         return duplicates.claims(
             self.purchase.numbers,
             store=self.found.store_id,
@@ -173,26 +172,10 @@ def _awards(records: Sequence[Record]) -> dict[str, Any]:
             record.found.posting_id if record.decision.points else None for record in judged
         ),
         **{name: columns.numbers(one[name] for one in kept) for name in FIGURES},
-        **{name: _joined([one[name] for one in kept]) for name in DOCUMENTS},
-        "conditions": BETWEEN.join([_conditions(one["conditions"]) for one in kept]),
+        **{name: _joined(one[name] for one in kept) for name in DOCUMENTS},
     }
 
 
-def _conditions(conditions: Sequence[Mapping[str, object]]) -> str:
-    """As JSON. Most of a judgement's conditions are those of the judgement before."""
-    return "[" + ", ".join([_condition(tuple(one), *one.values()) for one in conditions]) + "]"
-
-
-# By the values' types too, or `true` would be 1.
-@lru_cache(maxsize=8192, typed=True)
-def _condition(names: tuple[str, ...], *values: object) -> str:
-    return json.dumps(dict(zip(names, values, strict=True)))
-
-
-def _joined(documents: Sequence[object]) -> str:
-    """As JSON with the sign between them. Encoded in one go: an encoder for each costs more than its work."""
-    sign = f", {json.dumps(BETWEEN)}, "
-    text = json.dumps([one for document in documents for one in (document, BETWEEN)][:-1])[1:-1]
-    if text.count(sign) == max(0, len(documents) - 1):
-        return text.replace(sign, BETWEEN)
-    return BETWEEN.join([json.dumps(document) for document in documents])
+def _joined(documents: Iterable[object]) -> str:
+    """As JSON with the sign between them."""
+    return BETWEEN.join([orjson.dumps(document).decode() for document in documents])
