@@ -1,7 +1,10 @@
-"""Puts our own staff site in the place of Django's default one."""
+"""Puts our own staff site in the place of Django's default one; its screens are loaded with the addresses.
 
-from django.contrib.admin.apps import AdminConfig
+Workers and commands show none, and start without them.
+"""
+
+from django.contrib.admin.apps import SimpleAdminConfig
 
 
-class StaffAdminConfig(AdminConfig):
+class StaffAdminConfig(SimpleAdminConfig):
     default_site = "pms.staff_site.StaffSite"
