@@ -78,7 +78,7 @@ class FieldRefused(Exception):
         self.field, self.code = field, code
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Slip:
     """What was handed in, read and found. Without a number nothing but its likeness to others tells it again."""
 

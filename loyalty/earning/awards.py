@@ -142,7 +142,7 @@ def _record_all(
         raise Overtaken from error
     if len(pairs) > 1 and lost - foreseen:
         raise Overtaken
-    judged = [replace(one, is_lost=one.found.transaction_id in lost | foreseen) for one in judged]
+    judged = [replace(one, is_lost=True) if one.found.transaction_id in lost else one for one in judged]
     for one in judged:
         _open_case(one, now=now)
     versions = _give_all([(one.found, one.decision) for one in judged if one.points], now=now)

@@ -28,6 +28,8 @@ def canonical(number: str) -> str:
 
 # Shops number their receipts anew every day; a wallet's or acquirer's number is unique by its length alone.
 LONGEST_OF_A_TILL = 19
+# Numbers of one purchase: kind and claimed number.
+Numbers = tuple[tuple[str, str], ...]
 # Numbers that somebody holds: group, kind and number.
 Held = Set[tuple[int, str, str]]
 # One by one by the index: for many, PostgreSQL would read all the claims there are.
@@ -47,28 +49,29 @@ OTHER_KINDS = tuple(kind for kind in NumberClaim.Kind.values if kind != RECEIPT)
 
 def claims(
     numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime, merged: Iterable[int] = ()
-) -> list[tuple[str, str]]:
+) -> Numbers:
     """What a purchase with these numbers holds, as kind and claimed number; a receipt's counts per store and day.
 
     One too long for a till is claimed under the other kinds too: whoever comes second with it meets a unique key,
     though one door called it a receipt and the other a payment. It is claimed at the stores `merged` into this one
     as well, which may have had it when they were stores themselves. What two of them held before is left at that.
     """
-    return list(_claims(tuple(numbers.items()), store, paid_at, tuple(merged)))
+    return _claims(tuple(numbers.items()), store, paid_at, tuple(merged))
 
 
 # Of a file's row it is asked five times in one batch.
 @lru_cache(maxsize=4096)
 def _claims(
     numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime, merged: tuple[int, ...]
-) -> tuple[tuple[str, str], ...]:
-    claimed = {(kind, canonical(number)): None for kind, number in numbers if kind != RECEIPT}
+) -> Numbers:
+    claimed = [(kind, canonical(number)) for kind, number in numbers if kind != RECEIPT]
     receipt = canonical(dict(numbers).get(RECEIPT, ""))
     if receipt:
-        claimed |= {(RECEIPT, f"{one or ''}/{_day(paid_at)}/{receipt}"): None for one in (store, *merged)}
+        day = _day(paid_at)
+        claimed += [(RECEIPT, f"{one or ''}/{day}/{receipt}") for one in (store, *merged)]
     if len(receipt) > LONGEST_OF_A_TILL:
-        claimed |= {(kind, receipt): None for kind in OTHER_KINDS}
-    return tuple(claimed)
+        claimed += [(kind, receipt) for kind in OTHER_KINDS]
+    return tuple(dict.fromkeys(claimed)) if len(claimed) > 1 else tuple(claimed)
 
 
 def looked_up(numbers: Mapping[str, str]) -> str:
@@ -97,18 +100,18 @@ def first(found: Iterable[Transaction]) -> Transaction | None:
 
 def asked(
     numbers: Mapping[str, str], *, store: int | str | None, paid_at: datetime, merged: Iterable[int] = ()
-) -> list[tuple[str, str]]:
+) -> Numbers:
     """All that may be held already if the purchase is known: its claims, and a till's number among other kinds."""
-    return list(_asked(tuple(numbers.items()), store, paid_at, tuple(merged)))
+    return _asked(tuple(numbers.items()), store, paid_at, tuple(merged))
 
 
 @lru_cache(maxsize=4096)
 def _asked(
     numbers: tuple[tuple[str, str], ...], store: int | str | None, paid_at: datetime, merged: tuple[int, ...]
-) -> tuple[tuple[str, str], ...]:
+) -> Numbers:
     receipt = looked_up(dict(numbers))
-    others = [(kind, receipt) for kind in OTHER_KINDS] if receipt else []
-    return (*_claims(numbers, store, paid_at, merged), *others)
+    claimed = _claims(numbers, store, paid_at, merged)
+    return (*claimed, *((kind, receipt) for kind in OTHER_KINDS)) if receipt else claimed
 
 
 def holders(wanted: Collection[tuple[str, str]], *, group_id: int) -> dict[tuple[str, str], Transaction]:
@@ -136,7 +139,7 @@ def _held(wanted: Collection[tuple[int, str, str]]) -> list[tuple[int, str, str,
         return list(cursor.fetchall())
 
 
-def claimed(transaction: Transaction) -> list[tuple[str, str]]:
+def claimed(transaction: Transaction) -> Numbers:
     """What the transaction claims, or would: kind and number."""
     store = transaction.store
     return claims(

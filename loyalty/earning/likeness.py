@@ -50,7 +50,7 @@ SENTENCES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Record:
     """One purchase as far as likeness goes. `wallet` is empty for what a person or a till wrote down: a receipt."""
 

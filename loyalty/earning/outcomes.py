@@ -13,7 +13,7 @@ class Verdict(Enum):
     CONFLICT = "CONFLICT"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Outcome:
     """`version` is the member account's after a posting, None when nothing was posted."""
 

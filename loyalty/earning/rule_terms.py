@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -163,6 +164,7 @@ class Facts:
 
 
 _KEPT = tuple(each.name for each in fields(Facts) if each.init)
+_OF_FACTS = attrgetter(*_KEPT)
 # Left out where they are what they nearly always are: a million awards keep their facts.
 _USUAL: Mapping[str, object] = {"is_store_open": True, "store_excluded_tenders": ()}
 _MOMENTS = ("paid_at", "first_consent_at", "submitted_at")
@@ -170,7 +172,7 @@ _MOMENTS = ("paid_at", "first_consent_at", "submitted_at")
 
 def facts_as_json(facts: Facts) -> dict[str, object]:
     """What an award keeps, so that every later judgement sees the same."""
-    values = {name: getattr(facts, name) for name in _KEPT}
+    values = dict(zip(_KEPT, _OF_FACTS(facts), strict=True))
     for name, usual in _USUAL.items():
         if values[name] == usual:
             del values[name]

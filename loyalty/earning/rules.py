@@ -47,7 +47,7 @@ class Line(NamedTuple):
     is_capped: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Judgement:
     """The lines that count, why, every condition with what it found, and how far limits were used, by key."""
 
@@ -60,7 +60,7 @@ class Judgement:
     points: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", sum([line.points for line in self.lines]))
+        self.points = sum([line.points for line in self.lines])
 
 
 def judge(

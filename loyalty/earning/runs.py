@@ -24,7 +24,7 @@ from loyalty.earning.suspects import Look, Lookout, Suspicion
 alarm = logging.getLogger("loyalty.alarm")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Judged:
     """What one of the run is to become. `deserved` is what it earned but for `suspicion` and for being lost.
 

@@ -106,7 +106,7 @@ class Near:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Sought:
     """Whose earlier records are looked for. `own_id` is the purchase's own row, if it has one."""
 
@@ -116,7 +116,7 @@ class Sought:
     own_id: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Look:
     """A purchase to look at, before it is recorded. `own_id` is its own row, if it has one."""
 
@@ -150,7 +150,8 @@ class Lookout:
         look = self._looks[place]
         if look.found.store_id is None or look.found.member_id is None:
             return None
-        near = _most_alike(_record(look.purchase, look.found), self._candidates(place))
+        candidates = self._candidates(place)
+        near = _most_alike(_record(look.purchase, look.found), candidates) if candidates else None
         return _suspicion(near, look.found) if near else None
 
     def record(self, place: int, *, transaction_id: int, state: str) -> None:

@@ -27,7 +27,7 @@ class Posted:
     version: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class NewLot:
     """Points of a posting with one expiry; held ones cannot be spent before `held_until_at`."""
 
@@ -37,7 +37,7 @@ class NewLot:
     held_until_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Earning:
     """One posting to make. `posting_id` comes from the sequence, so that the award can name it."""
 

@@ -95,7 +95,7 @@ def test_numbers_told_apart_after_a_merger_are_told_apart_at_both_stores(person:
     settlement.tell_numbers_apart(transaction=second)
 
     new, old = (f"{person.stores[code].pk}/2026-03-10/000123" for code in (NEW, OLD))
-    claimed = duplicates.claimed(Transaction.objects.get(pk=second.pk))
+    claimed = list(duplicates.claimed(Transaction.objects.get(pk=second.pk)))
     assert claimed == [("RECEIPT", new), ("RECEIPT", old)]
     assert set(second.claims.values_list("number", flat=True)) == {new, f"{old}#{second.pk}"}
     assert first.claims.get().number == old
