@@ -1,34 +1,44 @@
-"""A receipt file's rows in two processes at once: which rows are whose, and the process beside the worker.
+"""A receipt file's rows in two processes at once: which rows belong together, and the process beside the worker.
 
 Never parted is what depends on the order of rows: one member's, and those of members whose rows may be one purchase.
 What the other process does is committed a batch at a time as the worker's own, so it may be killed at any moment.
+There are two and no more: together they have to stay under 300 MB.
 """
 
-import json
 import os
+import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any, TypeVar
 
+import orjson
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
-from django.db.models.functions import Length, Mod
+from django.db.models import Max, Min, QuerySet, Sum, Window
+from django.db.models.functions import Length, RowNumber
 from django.db.transaction import atomic
 
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
 from loyalty.doors.receipt_rows import OPEN
 from loyalty.earning import duplicates, likeness, rulesets
 from members.models import Program
+from pms.table_files import Line
 
 # Below these, starting a process costs more than it saves.
 MANY_BYTES = 300_000
 MANY_ROWS = 5_000
-HUNDRED = 100
+# A little less than ten batches of earning, and four of foresight.
+ROWS_OF_A_SHARE = 3_900
+# What the other process is at, and the next: it never waits for the worker.
+TOLD_AHEAD = 2
+# Bytes: of two parts of a file, as a rule.
+ROOM_FOR_ORDERS = 512 * 1024
 
 # Rows of different members: with a number that one of them calls another kind, or with one amount at one store at
 # nearly one time. A receipt's number alone means nothing: each shop begins anew every day.
@@ -58,84 +68,99 @@ class LaneFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One process's rows: of a hundred members those from `first` to before `last`, and perhaps those who are tied."""
+    """Rows that one process does: those who are tied, or those who are not, from the member `first` to before `end`."""
 
-    first: int = 0
-    last: int = HUNDRED
-    has_tied: bool = True
-
-    def has_piece(self, number: int) -> bool:
-        """Of a file that nobody has read, so nobody knows whose rows are whose: four of seven are the worker's own.
-
-        The other process has to start first.
-        """
-        return self == ALL or (number % 7 % 2 == 0) == self.has_tied
+    is_tied: bool | None = None
+    first: int | None = None
+    end: int | None = None
 
     def of(self, rows: QuerySet[ImportRow]) -> QuerySet[ImportRow]:
-        if self == ALL:
-            return rows
-        place = rows.annotate(place=Mod(F("member_id"), HUNDRED))
-        mine = Q(place__gte=self.first, place__lt=self.last, is_tied=False)
-        return place.filter(mine | Q(is_tied=True) if self.has_tied else mine)
-
-    def parts(self, rows: QuerySet[ImportRow]) -> list[QuerySet[ImportRow]]:
-        """The tied ones by themselves: seen together, each sees what it is tied to."""
-        mine = self.of(rows)
-        is_parted = self.has_tied and self != ALL
-        return [mine.filter(is_tied=is_tied) for is_tied in (True, False)] if is_parted else [mine]
+        asked = {"is_tied": self.is_tied, "member__gte": self.first, "member__lt": self.end}
+        return rows.filter(**{name: value for name, value in asked.items() if value is not None})
 
 
 ALL = Share()
-HALVES = Share(0, HUNDRED // 2), Share(HUNDRED // 2, HUNDRED, has_tied=False)
+# What one of the two does at a time: rows as they stand in the file, or those of a share.
+Part = Sequence[Line] | Share
+P = TypeVar("P", bound=Part)
+
+
+def order(work: str, part: Part) -> bytes:
+    """What the other process is told to do, on one line."""
+    return orjson.dumps({"work": work, "part": part}, default=list) + b"\n"
+
+
+def read(line: bytes) -> tuple[str, Part]:
+    said: dict[str, Any] = orjson.loads(line)
+    part = said["part"]
+    if isinstance(part, list):
+        return said["work"], [Line(**one | {"typed": frozenset(one["typed"])}) for one in part]
+    return said["work"], Share(**part)
 
 
 class Beside:
     """The other process; it waits for orders until it is told of no more."""
 
-    def __init__(self, job: ImportJob) -> None:
+    def __init__(self, job: ImportJob, *, ahead: timedelta) -> None:
         place = connection.settings_dict
         names = [str(place["NAME"]), str(place["USER"])]
-        numbers = [str(job.pk), str(job.attempt_count), str(os.getpid())]
+        numbers = [str(job.pk), str(job.attempt_count), str(os.getpid()), f"{ahead.total_seconds():.6f}"]
         self._process = subprocess.Popen(
             [sys.executable, "manage.py", "receipt_lane", *numbers, *names],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            bufsize=0,
+            pipesize=ROOM_FOR_ORDERS,
             cwd=settings.BASE_DIR,
         )
+        assert self._process.stdin is not None  # as asked for
+        assert self._process.stdout is not None
+        self._orders, self._answers = self._process.stdin, self._process.stdout
+        self._heard = select.poll()
+        self._heard.register(self._answers)
+        self._told: deque[str] = deque()
 
-    @contextmanager
-    def doing(self, work: str, share: Share, *, now: datetime) -> Iterator[None]:
-        """Its part meanwhile; at the end it has done it."""
-        self._say(json.dumps({"work": work, "share": asdict(share), "now": now.isoformat()}))
-        yield
-        if self._answer() != work:
-            raise LaneFailed(f"it ended with status {self._process.wait()}.")
+    def share(self, work: str, parts: Iterable[P], do: Callable[[P], None]) -> None:
+        """Each part is done by whoever is free first; at the end all are."""
+        for part in parts:
+            while self._told and self._has_answered():
+                self._hear()
+            if len(self._told) < TOLD_AHEAD:
+                self._tell(work, part)
+            else:
+                do(part)
+        while self._told:
+            self._hear()
 
     def close(self) -> None:
         """What it still does is undone: nobody waits for it any more."""
         self._process.kill()
         self._process.communicate()
 
-    def _say(self, order: str) -> None:
-        assert self._process.stdin is not None  # as asked for
+    def _tell(self, work: str, part: Part) -> None:
+        left = memoryview(order(work, part))
         try:
-            print(order, file=self._process.stdin, flush=True)
+            while left:
+                left = left[self._orders.write(left) :]
         except BrokenPipeError as error:
             raise LaneFailed("it ended before it was told what to do.") from error
+        self._told.append(work)
 
-    def _answer(self) -> str:
-        assert self._process.stdout is not None  # as asked for
-        return self._process.stdout.readline().strip()
+    def _has_answered(self) -> bool:
+        return bool(self._heard.poll(0))
+
+    def _hear(self) -> None:
+        if self._answers.readline().strip().decode() != self._told.popleft():
+            raise LaneFailed(f"it ended with status {self._process.wait()}.")
 
 
 @contextmanager
-def beside(job: ImportJob, *, is_many: bool) -> Iterator[Beside | None]:
-    """Nobody where the work is little."""
+def beside(job: ImportJob, *, is_many: bool, ahead: timedelta) -> Iterator[Beside | None]:
+    """Nobody where the work is little. `ahead` is the worker's clock, of the machine's."""
     if not is_many:
         yield None
         return
-    other = Beside(job)
+    other = Beside(job, ahead=ahead)
     try:
         yield other
     finally:
@@ -153,18 +178,22 @@ def is_long(job: ImportJob) -> bool:
     return ImportRow.objects.filter(job=job, fate__in=OPEN).count() >= MANY_ROWS
 
 
-def shares(job: ImportJob) -> tuple[Share, Share] | None:
-    """As even as can be; None where a campaign's budget is drawn on by all, one after the other."""
+def shares(job: ImportJob) -> list[Share]:
+    """Those who are tied, then many small ones; one of all where they all draw on a campaign's budget in turn."""
     rows = ImportRow.objects.filter(job=job, fate__in=OPEN)
     program = Program.objects.get(group_id=job.mall.group_id)
     days = rows.aggregate(since=Min("paid_at"), until=Max("paid_at"))
     if days["since"] is None or rulesets.are_budgeted(program_id=program.pk, **days):
-        return None
+        return [ALL]
     _tie(job, reach=likeness.reach(program.duplicate_flag_score))
-    counted = rows.aggregate(all=Count("pk"), tied=Count("pk", filter=Q(is_tied=True)))
-    free = counted["all"] - counted["tied"]
-    cut = round(HUNDRED * max(0, counted["all"] / 2 - counted["tied"]) / free) if free else 0
-    return Share(0, cut), Share(cut, HUNDRED, has_tied=False)
+    free = rows.filter(is_tied=False)
+    placed = free.annotate(place=Window(RowNumber(), order_by="member_id"))
+    begins = placed.filter(place__in=range(1, free.count() + 1, ROWS_OF_A_SHARE))
+    firsts = sorted(set(begins.values_list("member_id", flat=True)))
+    return [
+        Share(is_tied=True),
+        *(Share(False, first, end) for first, end in pairwise([*firsts, None])),
+    ]
 
 
 def _tie(job: ImportJob, *, reach: timedelta) -> None:
@@ -174,17 +203,3 @@ def _tie(job: ImportJob, *, reach: timedelta) -> None:
         cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(TIED, values)
         cursor.execute("SET LOCAL enable_nestloop TO DEFAULT")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the other process is told to do."""
-
-    work: str
-    share: Share
-    now: datetime
-
-
-def read(line: str) -> Order:
-    said: dict[str, Any] = json.loads(line)
-    return Order(said["work"], Share(**said["share"]), datetime.fromisoformat(said["now"]))

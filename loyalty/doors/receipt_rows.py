@@ -309,11 +309,11 @@ def _is_formula(name: str, text: str) -> bool:
     return not (name == "amount" and text.startswith("-") and rest.replace(".", "", 1).isdigit())
 
 
-def _asked(row: Row) -> list[tuple[str, str]]:
+def _asked(row: Row) -> duplicates.Numbers:
     return duplicates.asked({row.kind: row.number}, **_where(row))
 
 
-def _claims(row: Row) -> list[tuple[str, str]]:
+def _claims(row: Row) -> duplicates.Numbers:
     return duplicates.claims({row.kind: row.number}, **_where(row))
 
 

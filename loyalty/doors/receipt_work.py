@@ -6,9 +6,9 @@ Each batch is one block with the progress in it, so it is done once or not at al
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
 from django.db import OperationalError, connection
@@ -47,50 +47,65 @@ class Canceled(NotOurs):
     """Somebody canceled the job, or another worker has taken it."""
 
 
-def read(job: ImportJob, share: Share, clock: Callable[[], datetime]) -> None:
-    stores = slips.Stores(job.mall)
+def pieces(job: ImportJob) -> Iterator[list[Line]]:
+    """The file's rows, some at a time."""
     with (
         kept_files.content(ImportChunk.objects.filter(job=job)) as file,
         table_files.lines(file, receipt_files.RECEIPTS) as found,
     ):
-        for number in count():
-            lines = list(islice(found, READ_AT_ONCE))
-            if not lines:
-                return
-            if share.has_piece(number):
-                _read_piece(job, lines, stores, now=clock())
+        while lines := list(islice(found, READ_AT_ONCE)):
+            yield lines
 
 
-@atomic
-def _read_piece(job: ImportJob, lines: Collection[Line], stores: slips.Stores, *, now: datetime) -> None:
-    rows = receipt_rows.judge(job, lines, stores, now=now)
-    receipt_rows.insert(rows, job_id=job.pk)
-    move(job, State.CHECKING, now=now, done_count=F("done_count") + len(rows))
+class Work:
+    """What one process does of a job, part by part; the stores are those of when it began."""
 
+    def __init__(self, job: ImportJob, clock: Callable[[], datetime]) -> None:
+        self.job, self.clock, self.stores = job, clock, slips.Stores(job.mall)
 
-def foresee(job: ImportJob, share: Share, clock: Callable[[], datetime]) -> None:
-    for rows in share.parts(ImportRow.objects.filter(job=job)):
-        _foresee_rows(job, rows, clock)
+    def do(self, work: str, part: Any) -> None:
+        """`work` is the name of one of those below."""
+        by_name: dict[str, Callable[[Any], None]] = {
+            "read": self.read,
+            "foresee": self.foresee,
+            "earn": self.earn,
+        }
+        by_name[work](part)
 
+    @atomic
+    def read(self, lines: Sequence[Line]) -> None:
+        now = self.clock()
+        rows = receipt_rows.judge(self.job, lines, self.stores, now=now)
+        receipt_rows.insert(rows, job_id=self.job.pk)
+        move(self.job, State.CHECKING, now=now, done_count=F("done_count") + len(rows))
 
-def _foresee_rows(job: ImportJob, open_rows: QuerySet[ImportRow], clock: Callable[[], datetime]) -> None:
-    """The points of the good rows, in the order in which they would be imported."""
-    stores, tried = slips.Stores(job.mall), Counter[tuple[int, str]]()
-    last = Row(0, 0, "", member_id=0)
-    while rows := _next_members(open_rows, stores, after=last):
-        # What members before these would have taken is over; what campaigns would have given is not.
-        if rows[0].member_id != last.member_id:
-            tried = Counter({pair: used for pair, used in tried.items() if not pair[0]})
+    def foresee(self, share: Share) -> None:
+        """The points of the good rows, in the order in which they would be imported."""
+        open_rows = share.of(ImportRow.objects.filter(job=self.job))
+        tried, last = Counter[tuple[int, str]](), Row(0, 0, "", member_id=0)
+        while rows := _next_members(open_rows, self.stores, after=last):
+            # What members before these would have taken is over; what campaigns would have given is not.
+            if rows[0].member_id != last.member_id:
+                tried = Counter({pair: used for pair, used in tried.items() if not pair[0]})
+            self._foresee(rows, tried)
+            last = rows[-1]
+
+    def _foresee(self, rows: Sequence[Row], tried: Counter[tuple[int, str]]) -> None:
         points = slips.foresee_all(
             [receipt_rows.slip_of(row) for row in rows],
-            now=clock(),
+            now=self.clock(),
             tried=tried,
-            held=receipt_rows.held(rows, group_id=job.mall.group_id),
+            held=receipt_rows.held(rows, group_id=self.job.mall.group_id),
         )
-        last = rows[-1]
         with atomic():
             receipt_rows.foretell(rows, points)
-            move(job, State.CHECKING, now=clock(), done_count=F("done_count") + len(rows))
+            move(self.job, State.CHECKING, now=self.clock(), done_count=F("done_count") + len(rows))
+
+    def earn(self, share: Share) -> None:
+        """Record what is to be recorded, member by member; those who are done are not looked through again."""
+        rows = share.of(ImportRow.objects.filter(job=self.job))
+        while done := _batch(self.job, rows, self.stores, self.clock):
+            rows = rows.filter(member__gte=done[-1].member_id)
 
 
 def _next_members(open_rows: QuerySet[ImportRow], stores: slips.Stores, *, after: Row) -> list[Row]:
@@ -101,13 +116,6 @@ def _next_members(open_rows: QuerySet[ImportRow], stores: slips.Stores, *, after
     if len(rows) < FORESEEN_AT_ONCE:
         return rows
     return [row for row in rows if row.member_id != rows[-1].member_id] or rows
-
-
-def earn(job: ImportJob, share: Share, clock: Callable[[], datetime]) -> None:
-    """Record what is to be recorded, member by member; those who are done are not looked through again."""
-    rows, stores = share.of(ImportRow.objects.filter(job=job)), slips.Stores(job.mall)
-    while done := _batch(job, rows, stores, clock):
-        rows = rows.filter(member__gte=done[-1].member_id)
 
 
 def _batch(
@@ -169,11 +177,3 @@ def move(job: ImportJob, during: ImportJob.State, *, now: datetime, **values: An
         own = own.filter(attempt_count=job.attempt_count)
     if not own.update(moved_at=now, **values):
         raise Canceled
-
-
-# What can be shared, by its name in an order.
-BY_NAME: dict[str, Callable[[ImportJob, Share, Callable[[], datetime]], None]] = {
-    "read": read,
-    "foresee": foresee,
-    "earn": earn,
-}

@@ -5,10 +5,11 @@ so that a job taken up again goes on where the last batch ended.
 """
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO
 
 from django.db import OperationalError
@@ -18,11 +19,11 @@ from django.db.transaction import atomic
 from loyalty.doors import receipt_lanes, receipt_rows, receipt_work
 from loyalty.doors.kept_files import Kind
 from loyalty.doors.models import ImportChunk, ImportJob, ImportRow
-from loyalty.doors.receipt_lanes import Beside, LaneFailed, Order, Share
-from loyalty.doors.receipt_work import Canceled
+from loyalty.doors.receipt_lanes import ALL, Beside, LaneFailed, P
+from loyalty.doors.receipt_work import Canceled, Work
 from loyalty.earning import awards
+from pms import clock as machine_clock
 from pms.models import Mall, User
-from pms.table_files import FileRefused
 
 State = ImportJob.State
 Fate = ImportRow.Fate
@@ -69,23 +70,31 @@ def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
 
 def _check(job: ImportJob, clock: Callable[[], datetime]) -> None:
     is_large = receipt_lanes.is_large(job)
-    with FILES.guarded(job, clock), receipt_lanes.beside(job, is_many=is_large) as other:
+    ahead = clock() - machine_clock.now()
+    with FILES.guarded(job, clock), receipt_lanes.beside(job, is_many=is_large, ahead=ahead) as other:
         ImportRow.objects.filter(job=job).delete()
         receipt_work.move(job, State.CHECKING, now=clock(), row_count=0, done_count=0)
-        _shared("read", job, other, receipt_lanes.HALVES, clock)
+        work = Work(job, clock)
+        _share("read", receipt_work.pieces(job), work, other)
         receipt_rows.find_doubles(job)
         _begin_foresight(job, now=clock())
-        _shared("foresee", job, other, receipt_lanes.shares(job) if other else None, clock)
+        _share("foresee", receipt_lanes.shares(job) if other else [ALL], work, other)
         _end_check(job, now=clock())
 
 
-def assist(order: Order, *, job_id: int, attempt: int, clock: Callable[[], datetime]) -> None:
-    """What a process beside the worker that has taken the job does of it; if it comes too late, nothing."""
+def assist(
+    orders: Iterable[bytes], *, job_id: int, attempt: int, clock: Callable[[], datetime]
+) -> Iterator[str]:
+    """What a process beside the worker that has taken the job does of it; yields what it has done."""
     job = ImportJob.objects.select_related("mall__group").get(pk=job_id)
     job.attempt_count = attempt
-    # That the file is refused, the worker finds too.
-    with suppress(Canceled, FileRefused):
-        receipt_work.BY_NAME[order.work](job, order.share, clock)
+    own = Work(job, clock)
+    for order in orders:
+        work, part = receipt_lanes.read(order)
+        # If it comes too late, nothing; the worker finds that too.
+        with suppress(Canceled):
+            own.do(work, part)
+        yield work
 
 
 def approve(*, job: ImportJob, now: datetime) -> bool:
@@ -106,12 +115,13 @@ def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
 
 
 def _run(job: ImportJob, clock: Callable[[], datetime]) -> None:
-    shares = receipt_lanes.shares(job) if receipt_lanes.is_long(job) else None
-    with FILES.guarded(job, clock), receipt_lanes.beside(job, is_many=bool(shares)) as other:
-        if shares:
-            _shared("earn", job, other, shares, clock)
+    shares = receipt_lanes.shares(job) if receipt_lanes.is_long(job) else [ALL]
+    ahead = clock() - machine_clock.now()
+    with FILES.guarded(job, clock), receipt_lanes.beside(job, is_many=len(shares) > 1, ahead=ahead) as other:
+        work = Work(job, clock)
+        _share("earn", shares, work, other)
         # And what a process that has ended since had its hands on.
-        receipt_work.earn(job, receipt_lanes.ALL, clock)
+        work.earn(ALL)
         ImportJob.objects.filter(pk=job.pk, state=State.RUNNING).update(
             state=State.DONE, ended_at=clock(), moved_at=clock()
         )
@@ -151,34 +161,26 @@ def pace(job: ImportJob) -> Pace | None:
 
 def counts(job: ImportJob) -> dict[str, int]:
     """Rows by fate, those recorded by their transaction's state, the points they gave, and those foreseen."""
-    rows = ImportRow.objects.filter(job=job)
-    by_fate = rows.order_by().values_list("fate").annotate(Count("pk"))
-    recorded = rows.filter(fate=Fate.RECORDED).order_by()
-    by_state = recorded.values_list("transaction__state").annotate(Count("pk"))
-    points = recorded.aggregate(points=Sum("transaction__award__points", default=0))
-    foreseen = rows.aggregate(points_foreseen=Sum("points", default=0))
+    rows = ImportRow.objects.filter(job=job).order_by()
+    by_fate = list(rows.values_list("fate").annotate(Count("pk"), Sum("points", default=0)))
+    recorded = rows.filter(fate=Fate.RECORDED).values_list("transaction__state")
+    by_state = list(recorded.annotate(Count("pk"), Sum("transaction__award__points", default=0)))
     return {
-        **dict(by_fate),
-        **{f"RECORDED_{state}": count for state, count in by_state},
-        **points,
-        **foreseen,
+        **{fate: count for fate, count, _foreseen in by_fate},
+        **{f"RECORDED_{state}": count for state, count, _points in by_state},
+        "points": sum(points for _state, _count, points in by_state),
+        "points_foreseen": sum(foreseen for _fate, _count, foreseen in by_fate),
     }
 
 
-def _shared(
-    work: str,
-    job: ImportJob,
-    other: Beside | None,
-    shares: tuple[Share, Share] | None,
-    clock: Callable[[], datetime],
-) -> None:
-    """By two processes at once, if there are two and the rows can be parted."""
-    if other is None or shares is None:
-        receipt_work.BY_NAME[work](job, receipt_lanes.ALL, clock)
+def _share(name: str, parts: Iterable[P], work: Work, other: Beside | None) -> None:
+    """By two processes at once, if there are two."""
+    do = partial(work.do, name)
+    if other:
+        other.share(name, parts, do)
         return
-    mine, theirs = shares
-    with other.doing(work, theirs, now=clock()):
-        receipt_work.BY_NAME[work](job, mine, clock)
+    for part in parts:
+        do(part)
 
 
 def _begin_foresight(job: ImportJob, *, now: datetime) -> None:

@@ -5,18 +5,19 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.db import connection
 
 from loyalty.doors import receipt_lanes, receipt_work, receipts
 from loyalty.doors.models import ImportJob
-from loyalty.doors.receipt_lanes import LaneFailed, Share
+from loyalty.doors.receipt_lanes import LaneFailed, P
 from loyalty.earning import likeness
 from loyalty.earning.models import Transaction
 from members.models import Member
@@ -28,7 +29,7 @@ from tests.loyalty.doors.desk import Desk
 from tests.loyalty.earning import programs
 
 COLUMNS = ("number", "store", "amount", "paid_at", "member", "tender", "number_kind")
-# Two pieces of a file, and few rows a member, so that most members are tied to nobody.
+# Few rows a member, so that most members are tied to nobody.
 ROWS = 1500
 MEMBERS = 600
 NOW = clock.now()
@@ -114,6 +115,9 @@ def test_two_processes_say_of_every_row_what_one_says(place: Desk, monkeypatch: 
 
     monkeypatch.setattr(receipt_work, "FORESEEN_AT_ONCE", 600)
     monkeypatch.setattr(receipt_lanes, "MANY_BYTES", 1)
+    monkeypatch.setattr(receipt_lanes, "ROWS_OF_A_SHARE", 100)
+    monkeypatch.setattr(receipt_work, "READ_AT_ONCE", 100)
+    monkeypatch.setattr(receipt_lanes, "Beside", Counted)
     together = files.checked(place, content)
 
     assert rows_of(together) == foretold
@@ -123,14 +127,26 @@ def test_two_processes_say_of_every_row_what_one_says(place: Desk, monkeypatch: 
         len(foretold),
     )
     assert {row[1] for row in foretold} == {"READY", "KNOWN", "FAULTY"}
+    assert min(Counted.parts["read"], Counted.parts["foresee"]) >= receipt_lanes.TOLD_AHEAD
+
+
+class Counted(receipt_lanes.Beside):
+    """Counts what it has done."""
+
+    parts: ClassVar = Counter[str]()
+
+    def _hear(self) -> None:
+        self.parts[self._told[0]] += 1
+        super()._hear()
 
 
 # The command as it is, but for how many rows are many.
 COMMAND = """
 import django; django.setup()
 from django.core.management import call_command
-from loyalty.doors import receipt_lanes
+from loyalty.doors import receipt_lanes, receipt_work
 receipt_lanes.MANY_BYTES = receipt_lanes.MANY_ROWS = 1
+receipt_lanes.ROWS_OF_A_SHARE = receipt_work.READ_AT_ONCE = 100
 call_command("import_receipts", {file!r}, "--mall", {mall!r})
 """
 
@@ -205,12 +221,10 @@ def test_a_file_whose_other_process_dies_is_taken_up_again(
 class Doomed(receipt_lanes.Beside):
     """Dies as soon as it has something to do."""
 
-    @contextmanager
-    def doing(self, work: str, share: Share, *, now: datetime) -> Iterator[None]:
+    def share(self, work: str, parts: Iterable[P], do: Callable[[P], None]) -> None:
         self._process.kill()
         self._process.wait()
-        with super().doing(work, share, now=now):
-            yield
+        super().share(work, parts, do)
 
 
 @pytest.mark.django_db
@@ -218,22 +232,26 @@ def test_rows_that_draw_on_one_budget_are_not_parted() -> None:
     place = test_receipt_batches.crowd("verdant")
     job = files.checked(place, files.as_csv(*test_receipt_batches.lines(place), columns=COLUMNS))
 
-    assert receipt_lanes.shares(job) is None
+    assert receipt_lanes.shares(job) == [receipt_lanes.ALL]
 
 
 @pytest.mark.django_db
-def test_what_one_process_has_the_other_has_not() -> None:
+def test_every_row_is_in_one_share_and_no_members_rows_are_parted(monkeypatch: pytest.MonkeyPatch) -> None:
     place = crowd()
     job = files.checked(place, files.as_csv(*lines(place, 200), columns=COLUMNS))
+    monkeypatch.setattr(receipt_lanes, "ROWS_OF_A_SHARE", 10)
 
-    shares = receipt_lanes.shares(job)
+    tied, *free = (list(share.of(job.rows.all())) for share in receipt_lanes.shares(job))
 
-    assert shares
-    mine, theirs = (set(share.of(job.rows.all()).values_list("pk", flat=True)) for share in shares)
-    sound = job.rows.filter(member__isnull=False)
-    assert (mine & theirs, mine | theirs) == (set(), set(sound.values_list("pk", flat=True)))
-    assert {row.pk for row in sound if row.is_tied} <= mine
-    assert theirs
+    open_rows = set(job.rows.filter(fate__in=receipts.OPEN))
+    assert sorted(row.pk for rows in (tied, *free) for row in rows if row in open_rows) == sorted(
+        row.pk for row in open_rows
+    )
+    assert all(row.is_tied for row in tied)
+    members = [{row.member_id for row in rows} for rows in free]
+    assert len(members) > 5
+    assert all(members)
+    assert sum(map(len, members)) == len(set().union(*members))
 
 
 @pytest.mark.parametrize(("flag_score", "minutes"), [(57, 24 * 60), (61, 30), (65, 5), (66, -5)])

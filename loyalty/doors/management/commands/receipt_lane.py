@@ -7,13 +7,13 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db import connection
 
-from loyalty.doors import receipt_lanes, receipts
+from loyalty.doors import receipts
 from pms import clock
 from pms.operator_command import OperatorCommand
 
@@ -25,23 +25,24 @@ class Command(OperatorCommand):
         parser.add_argument("job_id", type=int)
         parser.add_argument("attempt", type=int)
         parser.add_argument("worker", type=int)
+        parser.add_argument("ahead", type=float)
         parser.add_argument("database")
         parser.add_argument("user")
 
-    def handle(self, *, job_id: int, attempt: int, worker: int, database: str, user: str, **_: Any) -> None:
+    def handle(
+        self, *, job_id: int, attempt: int, worker: int, ahead: float, database: str, user: str, **_: Any
+    ) -> None:
         # Judging makes much garbage and no cycles; looking for them takes a tenth of the time.
         gc.freeze()
         gc.set_threshold(1_000_000)
         connection.settings_dict.update(NAME=database, USER=user)
-        for line in sys.stdin:
-            order = receipt_lanes.read(line)
-            receipts.assist(order, job_id=job_id, attempt=attempt, clock=_clock(order.now, worker))
-            print(order.work, flush=True)
+        worker_clock = _clock(timedelta(seconds=ahead), worker)
+        for done in receipts.assist(sys.stdin.buffer, job_id=job_id, attempt=attempt, clock=worker_clock):
+            print(done, flush=True)
 
 
-def _clock(began_at: datetime, worker: int) -> Callable[[], datetime]:
+def _clock(ahead: timedelta, worker: int) -> Callable[[], datetime]:
     """The worker's, as long as there is one."""
-    ahead = began_at - clock.now()
 
     def now() -> datetime:
         if os.getppid() != worker:
