@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
+from openpyxl.worksheet.properties import PageSetupProperties
 
 from loyalty.review.report_lines import Breakdown, Line
 from loyalty.review.reports import Sums
@@ -55,11 +56,20 @@ def as_xlsx(breakdowns: Sequence[Breakdown]) -> bytes:
 
 def _fill(sheet: Any, breakdown: Breakdown) -> None:
     sheet.freeze_panes = "A2"
+    _print_whole_lines(sheet)
     for at, width in enumerate(WIDTHS):
         sheet.column_dimensions[chr(ord("A") + at)].width = width
     for row, cells in enumerate(_table(breakdown), start=1):
         for column, value in enumerate(cells, start=1):
             _put(sheet.cell(row=row, column=column), value, is_heading=row == 1)
+
+
+def _print_whole_lines(sheet: Any) -> None:
+    """On A4 across, under the headings, however many pages down."""
+    sheet.page_setup.paperSize, sheet.page_setup.orientation = sheet.PAPERSIZE_A4, sheet.ORIENTATION_LANDSCAPE
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.page_setup.fitToHeight = False
+    sheet.print_title_rows = "1:1"
 
 
 def _put(cell: Any, value: Cell, *, is_heading: bool) -> None:

@@ -191,6 +191,8 @@ def test_the_xlsx_has_a_sheet_for_each_breakdown_with_figures_as_figures(mall: M
     assert book.sheetnames == ["By mall", "By pair of channels", "By store", "By day"]
     shown = [cell.value for cell in book["By mall"][2]]
     assert shown == ["Harbour Plaza", "海港廣場", 1, 1, 0, 1, 0, 0, 688, 1234.5, None]
+    prints = [(sheet.page_setup.orientation, sheet.sheet_properties.pageSetUpPr.fitToPage) for sheet in book]
+    assert prints == [("landscape", True)] * 4
 
 
 @pytest.mark.parametrize(
