@@ -156,7 +156,8 @@ def test_earlier_payments_follow_by_a_link_and_another_members_cursor_opens_noth
 
 def test_a_link_that_opens_nothing_looks_alike_whatever_the_cause(member: Member, settings: Any) -> None:
     good = link(member)
-    forged = [good[:-2] + "/", f"{good[:-3]}A{good[-2:]}", "/m/x/", "/m/%00/", "/m/" + "a" * 3000 + "/"]
+    other = "B" if good[-3] == "A" else "A"
+    forged = [good[:-2] + "/", f"{good[:-3]}{other}{good[-2:]}", "/m/x/", "/m/%00/", "/m/" + "a" * 3000 + "/"]
     settings.MEMBER_LINK_DAYS = 1
     old = page_links.make(member=member, now=clock.now() - timedelta(days=1, seconds=2)).address("")
     withdrawn = link(member)
