@@ -34,13 +34,11 @@ EARNED_AT_ONCE = 400
 ATTEMPTS = 6
 # Seconds; the next pauses are random too, and twice as long at most.
 PAUSE = 0.02
+# What a batch touches is in memory for the most part: without a word PostgreSQL reads whole tables for some rows.
+IN_MEMORY = "SET LOCAL random_page_cost TO 1.1"
 # Plans kept for single payments are slow for hundreds, the more so if they were made when the tables were empty.
 # The checks at the end of the block look at one row each again.
-# What a batch touches is in memory for the most part: without a word PostgreSQL reads whole tables for some rows.
-FOR_MANY = """
-SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '1.1', true)
-"""
-AS_EVER = "SET LOCAL plan_cache_mode TO DEFAULT"
+FOR_MANY, AS_EVER = "SET LOCAL plan_cache_mode TO force_custom_plan", "SET LOCAL plan_cache_mode TO DEFAULT"
 
 
 class Canceled(NotOurs):
@@ -74,6 +72,7 @@ class Work:
 
     @atomic
     def read(self, lines: Sequence[Line]) -> None:
+        _say(IN_MEMORY)
         now = self.clock()
         rows = receipt_rows.judge(self.job, lines, self.stores, now=now)
         receipt_rows.insert(rows, job_id=self.job.pk)
@@ -90,16 +89,17 @@ class Work:
             self._foresee(rows, tried)
             last = rows[-1]
 
+    @atomic
     def _foresee(self, rows: Sequence[Row], tried: Counter[tuple[int, str]]) -> None:
+        _say(IN_MEMORY)
         points = slips.foresee_all(
             [receipt_rows.slip_of(row) for row in rows],
             now=self.clock(),
             tried=tried,
             held=receipt_rows.held(rows, group_id=self.job.mall.group_id),
         )
-        with atomic():
-            receipt_rows.foretell(rows, points)
-            move(self.job, State.CHECKING, now=self.clock(), done_count=F("done_count") + len(rows))
+        receipt_rows.foretell(rows, points)
+        move(self.job, State.CHECKING, now=self.clock(), done_count=F("done_count") + len(rows))
 
     def earn(self, share: Share) -> None:
         """Record what is to be recorded, member by member; those who are done are not looked through again."""
@@ -137,8 +137,7 @@ def earn_batch(
     job: ImportJob, open_rows: QuerySet[ImportRow], stores: slips.Stores, *, now: datetime
 ) -> list[Row]:
     """The next of these rows, recorded."""
-    with connection.cursor() as cursor:
-        cursor.execute(FOR_MANY)
+    _say(IN_MEMORY, FOR_MANY)
     rows = receipt_rows.next_open(open_rows.select_for_update(of=("self",)), stores, EARNED_AT_ONCE)
     rows = receipt_rows.apart(rows)
     if not rows:
@@ -153,8 +152,12 @@ def earn_batch(
 
 def _check_now() -> None:
     """What PostgreSQL would check at the end, while the other process waits for the job's row."""
+    _say(AS_EVER, "SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED")
+
+
+def _say(*statements: str) -> None:
     with connection.cursor() as cursor:
-        for statement in (AS_EVER, "SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED"):
+        for statement in statements:
             cursor.execute(statement)
 
 
