@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests import live
 
@@ -74,6 +74,9 @@ def visit(
         page = context.new_page()
         _listen(page, complaints, demo_mall.url)
         page.goto(f"{demo_mall.url}/admin/{path}")
+        # What people type at once goes there, but not within the moment until the browser has moved the focus.
+        for first in page.locator("[autofocus]").all():
+            expect(first).to_be_focused()
         return page
 
     yield opened
