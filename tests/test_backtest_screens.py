@@ -81,7 +81,7 @@ def test_the_page_shows_a_bar_that_moves_by_itself_until_it_is_done(shopper: Sho
 
     assert progress(run) in shown
     assert "<progress" in shown
-    assert "staff/backtest.js" in shown
+    assert "staff/asked_work.js" in shown
     assert moved == {"judged": 0, "transactions": 0, "is_open": True, "said": "Waiting for a worker."}
 
 

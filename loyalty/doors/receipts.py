@@ -4,9 +4,8 @@ The check writes rows of the job and nothing else. The import commits a batch at
 so that a job taken up again goes on where the last batch ended.
 """
 
-import gc
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,13 +22,12 @@ from loyalty.doors.receipt_lanes import ALL, Beside, LaneFailed, P
 from loyalty.doors.receipt_work import Canceled, Work
 from loyalty.earning import awards
 from pms import clock as machine_clock
+from pms.garbage import rarely_swept
 from pms.models import Mall, User
 
 State = ImportJob.State
 Fate = ImportRow.Fate
 OPEN = receipt_rows.OPEN
-# New objects before Python looks for cycles among them: batches make many, and no cycles.
-SWEPT_AFTER = 1_000_000
 FILES = Kind(
     model=ImportJob,
     pieces=ImportChunk,
@@ -49,18 +47,7 @@ def accept(
     return FILES.accept(mall=mall, file=file, name=name, by=by, now=now, began_at=now)
 
 
-@contextmanager
-def _rarely_swept() -> Iterator[None]:
-    """Looking for cycles takes a tenth of the time."""
-    usual = gc.get_threshold()
-    gc.set_threshold(SWEPT_AFTER, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-
-
-@_rarely_swept()
+@rarely_swept()
 def check(*, job_id: int, clock: Callable[[], datetime]) -> None:
     """Say what would become of every row. The message may come any number of times."""
     with FILES.taken_up(job_id, State.CHECKING, clock) as job:
@@ -106,7 +93,7 @@ def approve(*, job: ImportJob, now: datetime) -> bool:
     return bool(checked.update(state=State.RUNNING, **begun))
 
 
-@_rarely_swept()
+@rarely_swept()
 def run(*, job_id: int, clock: Callable[[], datetime]) -> None:
     """Import what was checked. The message may come any number of times."""
     with FILES.taken_up(job_id, State.RUNNING, clock) as job:

@@ -18,11 +18,12 @@ from django.db import connection
 
 from loyalty.doors import receipt_lanes, receipt_work, receipts
 from loyalty.doors.models import ImportJob
-from loyalty.doors.receipt_lanes import LaneFailed, P
+from loyalty.doors.receipt_lanes import LaneFailed, P, Share
 from loyalty.earning import likeness
 from loyalty.earning.models import Transaction
 from members.models import Member
 from pms import clock
+from pms.table_files import Line
 from tests import databases, factories, source
 from tests.databases import Database
 from tests.loyalty.doors import books, files, test_receipt_batches
@@ -234,6 +235,26 @@ class Doomed(receipt_lanes.Beside):
         self._process.kill()
         self._process.wait()
         super().share(work, parts, do)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        [
+            Line(2, {"number": "R1", "store": "海港麵家\n\x1e"}),
+            Line(3, {"number": "7"}, typed=frozenset({"number"})),
+            Line(4, {}, fault="COLUMNS"),
+        ],
+        Share(is_tied=True),
+        Share(False, 7, None),
+        receipt_lanes.ALL,
+    ],
+)
+def test_an_order_is_one_line_and_reads_as_it_was_said(part: receipt_lanes.Part) -> None:
+    order = receipt_lanes.order("read", part)
+
+    assert order.count(b"\n") == 1
+    assert receipt_lanes.read(order) == ("read", part)
 
 
 @pytest.mark.django_db

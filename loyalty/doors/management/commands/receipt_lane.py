@@ -3,7 +3,6 @@
 Reads one order a line and answers each that it has done. Ends with the worker, at the end of a batch.
 """
 
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from loyalty.doors import receipts
-from pms import clock
+from pms import clock, garbage
 from pms.operator_command import OperatorCommand
 
 
@@ -32,9 +31,7 @@ class Command(OperatorCommand):
     def handle(
         self, *, job_id: int, attempt: int, worker: int, ahead: float, database: str, user: str, **_: Any
     ) -> None:
-        # Judging makes much garbage and no cycles; looking for them takes a tenth of the time.
-        gc.freeze()
-        gc.set_threshold(1_000_000)
+        garbage.sweep_rarely()
         connection.settings_dict.update(NAME=database, USER=user)
         worker_clock = _clock(timedelta(seconds=ahead), worker)
         for done in receipts.assist(sys.stdin.buffer, job_id=job_id, attempt=attempt, clock=worker_clock):

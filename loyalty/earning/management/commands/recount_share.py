@@ -3,7 +3,6 @@
 Prints one JSON object a line: each breach, then what campaigns gave. Writes nothing.
 """
 
-import gc
 import json
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.db.transaction import atomic
 from psycopg import sql
 
 from loyalty.earning.entitlements import Recount
+from pms import garbage
 from pms.operator_command import OperatorCommand
 
 
@@ -27,9 +27,7 @@ class Command(OperatorCommand):
         parser.add_argument("user")
 
     def handle(self, *, snapshot: str, share: int, of: int, database: str, user: str, **_: Any) -> None:
-        # Judging makes much garbage and no cycles; looking for them takes a tenth of the time.
-        gc.freeze()
-        gc.set_threshold(1_000_000)
+        garbage.sweep_rarely()
         connection.settings_dict.update(NAME=database, USER=user)
         with atomic(durable=True):
             with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-/* A back-test's page: the bar moves while it runs, the chart shows points then and now. */
+/* The page of work that a worker was asked for: the bar moves while it runs; a back-test's chart shows points then and now. */
 "use strict";
 
 const bar = document.querySelector("[data-progress]");
